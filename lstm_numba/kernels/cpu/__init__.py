@@ -1,0 +1,16 @@
+"""The CPU backend: register tiles, one block of rows per thread, no barrier inside a sequence."""
+
+from ..tile import ROWS as ROWS
+from ..tile import VECTOR_BYTES as VECTOR_BYTES
+from .gradients import PIECE as PIECE
+from .plan import make_plan as make_plan
+from .team import Team as Team
+from .training import MAX_CHUNKS as MAX_CHUNKS
+from .training import Buffers as Buffers
+from .training import Step as Step
+from .training import Windows as Windows
+from .training import evaluate as evaluate
+from .training import forecast as forecast
+from .training import gradient as gradient
+from .training import pack as pack
+from .training import train_batches as train_batches

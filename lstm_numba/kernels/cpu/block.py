@@ -1,0 +1,84 @@
+"""One block of ROWS windows through the whole network: gather, layers, head; and back."""
+
+from ..jit import kernel
+from ..tile import ROWS
+from .head import head_backward, head_forward
+from .lstm import lstm_backward, lstm_forward
+from .plan import layer_at
+
+
+@kernel
+def _gather(plan, table, windows, order, first, valid, work):
+    """Copy windows from the series into the tape, each target's history shifted and scaled."""
+    layer = layer_at(table, 0)
+    for r in range(ROWS):
+        # Rows beyond the batch repeat its last one: finite numbers, whose results are not used.
+        start = windows.starts[order[first + min(r, valid - 1)]]
+        for t in range(plan.seq_len):
+            x = layer.tape + (t * ROWS + r) * layer.row + layer.first
+            for k in range(plan.features):
+                work[x + k] = windows.inputs[start + t, k]
+
+        for d in range(plan.targets):
+            at = r * plan.targets + d
+            work[plan.shift + at] = 0
+            work[plan.scale + at] = 1
+            if plan.norm == 0:
+                continue
+            if plan.norm == 1:
+                work[plan.shift + at] = windows.inputs[start + plan.seq_len - 1, d]
+            else:
+                level = 0.0
+                for t in range(plan.seq_len):
+                    level += windows.inputs[start + t, d]
+                work[plan.shift + at] = level / plan.seq_len
+                work[plan.scale + at] = work[plan.shift + at]
+            for t in range(plan.seq_len):
+                x = layer.tape + (t * ROWS + r) * layer.row + layer.first + d
+                work[x] = (work[x] - work[plan.shift + at]) / work[plan.scale + at]
+
+
+@kernel
+def _reset(plan, table, work):
+    """Set the initial states to zero and the ones that carry the biases."""
+    for k in range(len(table)):
+        layer = layer_at(table, k)
+        work[layer.c : layer.c + ROWS * layer.units] = 0
+        for r in range(ROWS):
+            h = layer.tape + r * layer.row + layer.h
+            work[h : h + layer.units] = 0
+        for slot in range((plan.seq_len + 1) * ROWS):
+            work[layer.tape + slot * layer.row + layer.h - 1] = 1
+
+
+@kernel
+def block_forward(plan, table, params, packed, windows, order, first, valid, work, keep_tape):
+    """Forecast windows ``order[first : first + valid]``, at most ROWS; see ``head_forward``."""
+    _reset(plan, table, work)
+    _gather(plan, table, windows, order, first, valid, work)
+    for k in range(len(table)):
+        lstm_forward(layer_at(table, k), plan.seq_len, packed, work, keep_tape)
+    head_forward(plan, table, params, windows, order, first, valid, work)
+
+
+@kernel
+def block_backward(plan, table, packed, windows, order, first, valid, work, partial):
+    """Add the gradients of a block to ``partial``, from the tape and dout left in ``work``."""
+    head_backward(plan, table, packed, windows, order, first, valid, work, partial)
+    for k in range(len(table) - 1, -1, -1):
+        layer, top = layer_at(table, k), k == len(table) - 1
+        if not top:
+            work[plan.dh : plan.dh + ROWS * layer.units] = 0
+        work[plan.dc : plan.dc + ROWS * layer.units] = 0
+        lstm_backward(
+            layer,
+            plan.seq_len,
+            plan.chunk,
+            packed,
+            work,
+            partial,
+            plan.dh,
+            plan.dc,
+            plan.dy,
+            not top,
+        )

@@ -1,0 +1,192 @@
+"""Where everything lies: sizes and offsets of a network in the flat arrays of the CPU kernels.
+
+A thread takes a block of ROWS rows of the batch through all of time, forward and backward, so every
+tape is as small as a block of rows and stays in cache. All arrays are flat:
+
+params   the weights, layer by layer as a matrix (inputs + 1 + hidden, 4 hidden) whose rows belong to
+         x, to the bias, and to h; then head (1 + hidden, targets horizon), skip (seq_len, horizon)
+         and future (targets, future)
+packed   the same weights in the order in which the products read them, made anew after each update
+work     one thread's tape and scratch for one block of rows
+partial  the weight gradients of one chunk of blocks, in the order in which the products write them
+
+Within them, with ``units`` the hidden size rounded up to whole vectors:
+
+tape     (seq_len + ROWS, ROWS, row)       row = [unused | x | 1 | h]: slot t holds x of step t and h of the
+                                           step before. A higher layer reads its x from the tape below.
+c        (seq_len + 1, ROWS, units)
+z        (seq_len, units / lanes, ROWS, 4, lanes)     gates i, f, g, o; the backward pass puts dz there
+w        (units / lanes, inputs + 1 + hidden, 4, lanes)
+w_back   (columns / width, 4 units, width)            the transpose, for dh and for dx; width: lanes of a tile
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ..tile import ROWS
+
+
+class Layer(NamedTuple):
+    """One recurrent layer. Offsets are into the array named in the module's docstring."""
+
+    below: int  # inputs read from the tape of the layer below; 0 for the first layer
+    own: int  # inputs read from the own tape: x of the first layer, 1 and h
+    hidden: int
+    units: int
+    row: int  # length of a tape row
+    first: int  # column of the first input in a tape row
+    h: int  # column of h in a tape row
+    tape: int
+    tape_below: int  # h of the layer below, at the end of step 0
+    row_below: int
+    c: int
+    z: int
+    w: int
+    w_back_h: int
+    w_back_x: int
+    params: int
+    partial_below: int
+    partial_own: int
+
+
+@register_jitable
+def layer_at(table, k):
+    """Return row ``k`` of the table of layers: one type for any number of layers."""
+    t = table[k]
+    # fmt: off
+    return Layer(
+        t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11], t[12], t[13], t[14], t[15], t[16], t[17]
+    )
+    # fmt: on
+
+
+class Plan(NamedTuple):
+    """A network: its sizes, and the offsets of all but the layers."""
+
+    seq_len: int
+    features: int
+    hidden: int
+    num_layers: int
+    horizon: int
+    targets: int
+    future: int
+    skip: int
+    norm: int  # a value of NORMS
+    steps: int  # horizon rounded up to whole vectors
+    chunk: int  # time steps whose dz stay in cache until their weight gradients are taken
+    head: int  # params
+    skip_params: int
+    future_params: int
+    n_params: int
+    head_back: int  # packed
+    n_packed: int
+    dh: int  # work
+    dc: int
+    dy: int
+    out: int
+    shift: int
+    scale: int
+    n_work: int
+    partial_head: int  # partial
+    partial_skip: int
+    partial_future: int
+    n_partial: int
+
+
+NORMS = {None: 0, "last": 1, "level": 2}
+
+# Bytes of dz that a pass over the weight gradients finds in the second-level cache.
+_DZ_BYTES = 1 << 18
+
+
+def _up(n, multiple):
+    return -(-n // multiple) * multiple
+
+
+class _Offsets:
+    """Hand out consecutive pieces of a flat array, each on a vector boundary."""
+
+    def __init__(self, lanes):
+        self.size, self._lanes = 0, lanes
+
+    def take(self, n):
+        start = self.size
+        self.size += _up(n, self._lanes)
+        return start
+
+
+def make_plan(network, lanes):
+    """Return the ``Plan`` of a network and its table of layers, for vectors of ``lanes`` numbers."""
+    hidden, seq_len, horizon = network.hidden_size, network.seq_len, network.horizon
+    units, steps = _up(hidden, lanes), _up(horizon, lanes)
+    outputs = horizon * network.targets
+    packed, work, partial = (_Offsets(lanes) for _ in range(3))
+    params, layers = 0, []
+
+    for k in range(network.num_layers):
+        inputs = hidden if k else network.features
+        below = inputs if k else 0
+        own = inputs - below + 1 + hidden
+        h = _up(own - hidden, lanes)
+        row = h + units
+        layers.append(
+            Layer(
+                below=below,
+                own=own,
+                hidden=hidden,
+                units=units,
+                row=row,
+                first=h + hidden - own,
+                h=h,
+                tape=work.take((seq_len + ROWS) * ROWS * row),
+                tape_below=layers[-1].tape + ROWS * layers[-1].row + layers[-1].h if k else 0,
+                row_below=layers[-1].row if k else 0,
+                c=work.take((seq_len + 1) * ROWS * units),
+                z=work.take(seq_len * ROWS * 4 * units),
+                w=packed.take((below + own) * 4 * units),
+                w_back_h=packed.take(4 * units * units),
+                w_back_x=packed.take(4 * units * _up(below, lanes)),
+                params=params,
+                partial_below=partial.take(_up(below, ROWS) * 4 * units),
+                partial_own=partial.take(_up(own, ROWS) * 4 * units),
+            )
+        )
+        params += (below + own) * 4 * hidden
+
+    head = params
+    skip = head + (1 + hidden) * outputs
+    future = skip + (seq_len * horizon if network.skip else 0)
+    plan = Plan(
+        seq_len=seq_len,
+        features=network.features,
+        hidden=hidden,
+        num_layers=network.num_layers,
+        horizon=horizon,
+        targets=network.targets,
+        future=network.future,
+        skip=int(network.skip),
+        norm=NORMS[network.window_norm],
+        steps=steps,
+        chunk=max(1, _DZ_BYTES // (ROWS * 4 * units * (64 // lanes))),
+        head=head,
+        skip_params=skip,
+        future_params=future,
+        n_params=future + network.targets * network.future,
+        head_back=packed.take(units * outputs),
+        n_packed=packed.size,
+        dh=work.take(ROWS * units),
+        dc=work.take(ROWS * units),
+        dy=work.take(seq_len * ROWS * units if network.num_layers > 1 else 0),
+        out=work.take(ROWS * network.targets * steps),
+        shift=work.take(ROWS * network.targets),
+        scale=work.take(ROWS * network.targets),
+        # Tiles at the end of a tape read up to ROWS numbers beyond it.
+        n_work=work.size + 4 * ROWS * lanes,
+        partial_head=partial.take(_up(1 + hidden, ROWS) * network.targets * steps),
+        partial_skip=partial.take(_up(seq_len, ROWS) * steps if network.skip else 0),
+        partial_future=partial.take(network.targets * network.future),
+        n_partial=partial.size,
+    )
+    return plan, np.array(layers, dtype=np.int64)

@@ -1,0 +1,223 @@
+"""The training step, and what else runs over many windows: loss, forecast, gradient.
+
+All threads of a team run these kernels together. A step has five phases, and the team meets between
+them: pack the weights; take chunks of the batch forward and back; add the chunks' gradients; take
+the norm; update. Nothing returns to Python in between.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ..jit import kernel
+from ..tile import ROWS, lanes
+from ..updates import adam, adam_rate
+from .block import block_backward, block_forward
+from .gradients import norm_of_pieces, square_pieces, sum_chunks
+from .head import head_loss
+from .packing import pack_weights
+from .subnormals import flush_subnormals, restore_subnormals
+from .team import TICKET, atomic_add, atomic_write, meet
+
+# Chunks of a batch, each with partial gradients of its own: enough for many threads to share a
+# batch evenly, few enough that adding them up costs little.
+MAX_CHUNKS = 16
+
+
+class Windows(NamedTuple):
+    """Windows as row ranges of flat arrays; nothing is copied."""
+
+    inputs: np.ndarray  # (time, features)
+    starts: np.ndarray  # (windows,) first row in inputs
+    targets: np.ndarray  # (time, targets)
+    target_starts: np.ndarray  # (windows,) first row in targets, and of covariates known in advance
+
+
+class Buffers(NamedTuple):
+    """What a training step writes to; see ``plan.py``."""
+
+    params: np.ndarray  # (n_params + a vector,)
+    gradient: np.ndarray  # (n_params rounded up to whole pieces,)
+    mean: np.ndarray  # of Adam
+    square: np.ndarray
+    packed: np.ndarray  # (n_packed,)
+    work: np.ndarray  # (threads, n_work)
+    partials: np.ndarray  # (chunks, n_partial)
+    squares: np.ndarray
+    losses: np.ndarray  # (chunks,) float64
+
+
+class Step(NamedTuple):
+    """How weights are updated."""
+
+    loss: int  # a value of LOSSES
+    huber_delta: float
+    learning_rate: float
+    beta1: float
+    beta2: float
+    epsilon: float
+    weight_decay: float
+    clip_norm: float  # infinity: no clipping
+
+
+@register_jitable
+def _chunk_limits(n, chunk):
+    """Blocks of a batch of ``n`` rows, and the range of those that belong to ``chunk``."""
+    blocks = -(-n // ROWS)
+    chunks = min(blocks, MAX_CHUNKS)
+    return chunks, chunk * blocks // chunks, (chunk + 1) * blocks // chunks
+
+
+@register_jitable
+def _accumulate(plan, table, windows, order, first, n, step, buffers, rank, size, shared):
+    """Sum of losses and gradient of the mean loss over ``order[first : first + n]``.
+
+    Returns the number of chunks whose losses stand in ``buffers.losses``.
+    """
+    pack_weights(plan, table, buffers.params, buffers.packed, rank, size)
+    if rank == 0:
+        atomic_write(shared, TICKET, 0)
+    meet(shared, size)
+
+    chunks = _chunk_limits(n, 0)[0]
+    work = buffers.work[rank]
+    weight = 1.0 / (n * plan.horizon * plan.targets)
+    chunk = atomic_add(shared, TICKET, 1)
+    while chunk < chunks:
+        partial = buffers.partials[chunk]
+        partial[:] = 0
+        total = 0.0
+        _, start, stop = _chunk_limits(n, chunk)
+        for block in range(start, stop):
+            row, valid = first + block * ROWS, min(ROWS, n - block * ROWS)
+            block_forward(
+                plan, table, buffers.params, buffers.packed, windows, order, row, valid, work, True
+            )
+            total += head_loss(
+                plan, windows, order, row, valid, step.loss, step.huber_delta, weight, work
+            )
+            block_backward(plan, table, buffers.packed, windows, order, row, valid, work, partial)
+        buffers.losses[chunk] = total
+        chunk = atomic_add(shared, TICKET, 1)
+    meet(shared, size)
+
+    sum_chunks(plan, table, buffers.partials, chunks, buffers.gradient, rank, size)
+    return chunks
+
+
+@kernel
+def gradient(plan, table, windows, order, first, n, step, buffers, rank, size, shared):
+    """Mean loss over ``order[first : first + n]``; its gradient is left in ``buffers``."""
+    mode = flush_subnormals()
+    chunks = _accumulate(plan, table, windows, order, first, n, step, buffers, rank, size, shared)
+    meet(shared, size)
+    restore_subnormals(mode)
+    return buffers.losses[:chunks].sum() / (n * plan.horizon * plan.targets)
+
+
+@register_jitable
+def _update(plan, step, steps_done, buffers, rank, size, shared):
+    """Clip the gradient to a global norm and take one step of Adam."""
+    width = lanes(buffers.gradient)
+    n = plan.n_params
+    square_pieces(buffers.gradient, n, buffers.squares, rank, size)
+    meet(shared, size)
+    norm = norm_of_pieces(buffers.squares, n, width)
+
+    real = buffers.params.dtype.type
+    rate, epsilon = adam_rate(
+        step.learning_rate, step.beta1, step.beta2, step.epsilon, steps_done + 1
+    )
+    # The small constant is that of torch.nn.utils.clip_grad_norm_.
+    clip = real(min(1.0, step.clip_norm / (norm + 1e-6)))
+    rate, epsilon = real(rate), real(epsilon)
+    beta1, beta2 = real(step.beta1), real(step.beta2)
+    decay = real(step.learning_rate * step.weight_decay)
+    for k in range(n * rank // size, n * (rank + 1) // size):
+        buffers.params[k], buffers.mean[k], buffers.square[k] = adam(
+            buffers.params[k],
+            clip * buffers.gradient[k],
+            buffers.mean[k],
+            buffers.square[k],
+            rate,
+            beta1,
+            beta2,
+            epsilon,
+            decay,
+        )
+    meet(shared, size)
+
+
+@kernel
+def train_batches(
+    plan,
+    table,
+    windows,
+    order,
+    first,
+    last,
+    batch_size,
+    step,
+    steps_done,
+    buffers,
+    rank,
+    size,
+    shared,
+):
+    """Train on batches ``first`` to ``last`` - 1 of ``order``; return the sum of the windows' losses."""
+    mode = flush_subnormals()
+    total = 0.0
+    for batch in range(first, last):
+        start = batch * batch_size
+        n = min(batch_size, len(order) - start)
+        chunks = _accumulate(
+            plan, table, windows, order, start, n, step, buffers, rank, size, shared
+        )
+        meet(shared, size)
+        total += buffers.losses[:chunks].sum()
+        _update(plan, step, steps_done + batch - first, buffers, rank, size, shared)
+    restore_subnormals(mode)
+    return total / (plan.horizon * plan.targets)
+
+
+@kernel
+def pack(plan, table, buffers):
+    """Pack the weights for ``evaluate`` and ``forecast``."""
+    pack_weights(plan, table, buffers.params, buffers.packed, 0, 1)
+
+
+@kernel
+def evaluate(plan, table, windows, order, step, buffers, losses, rank, size):
+    """losses[b] = sum of losses of block b of ``order``."""
+    mode = flush_subnormals()
+    n, work = len(order), buffers.work[rank]
+    for block in range(rank, len(losses), size):
+        row, valid = block * ROWS, min(ROWS, n - block * ROWS)
+        block_forward(
+            plan, table, buffers.params, buffers.packed, windows, order, row, valid, work, False
+        )
+        losses[block] = head_loss(
+            plan, windows, order, row, valid, step.loss, step.huber_delta, 0.0, work
+        )
+    restore_subnormals(mode)
+
+
+@kernel
+def forecast(plan, table, windows, order, buffers, out, rank, size):
+    """out (windows, horizon, targets) = forecasts in the units of the inputs."""
+    mode = flush_subnormals()
+    n, work = len(order), buffers.work[rank]
+    for block in range(rank, -(-n // ROWS), size):
+        row, valid = block * ROWS, min(ROWS, n - block * ROWS)
+        block_forward(
+            plan, table, buffers.params, buffers.packed, windows, order, row, valid, work, False
+        )
+        for r in range(valid):
+            for d in range(plan.targets):
+                at = r * plan.targets + d
+                shift, scale = work[plan.shift + at], work[plan.scale + at]
+                for k in range(plan.horizon):
+                    value = work[plan.out + at * plan.steps + k]
+                    out[row + r, k, d] = value * scale + shift
+    restore_subnormals(mode)

@@ -1,0 +1,333 @@
+"""The register tile: a block of rows x lanes floats that the compiler keeps in vector registers.
+
+Numba knows scalars and arrays. Between the two lies what a processor computes with: vectors of 4, 8
+or 16 floats. A *tile* is a few of them, one row of the batch under the other, as one Numba value::
+
+               lane 0   lane 1   ...
+    row 0    [ unit j   unit j+1 ... ]        rows: sequences of the batch
+    row 1    [ unit j   unit j+1 ... ]        lanes: neighbouring units of the layer
+    ...
+
+``+ - * /`` and the activations work on a tile as they work on a float, so ``cells.py`` writes each
+equation once, for both. What scalars lack is the inner step of a matrix product, ``outer_add``:
+
+    acc[r, :] += a[r] * w[:]
+
+One vector of ``w`` serves all rows and one number of ``a`` serves all lanes, so a tile of R rows and
+V vectors needs R + V reads for R * V multiply-adds. That ratio is the whole trick: reads are slower
+than arithmetic, and a product written with tiles is bound by arithmetic.
+
+``VECTOR_BYTES`` follows the processor (AVX-512: 64, AVX: 32, else 16), ``ROWS`` the number of its
+registers; the environment variable ``LSTM_NUMBA_VECTOR_BYTES`` overrides the width.
+
+Tiles are read from and written to flat, C-ordered arrays at an index, without any check.
+"""
+
+import operator
+import os
+
+from llvmlite import binding, ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic, models, overload, register_model
+
+
+def _vector_bytes():
+    """Return the width of the processor's vector registers in bytes."""
+    forced = os.environ.get("LSTM_NUMBA_VECTOR_BYTES")
+    if forced:
+        return int(forced)
+    features = binding.get_host_cpu_features()
+    if features.get("avx512f"):
+        return 64
+    return 32 if features.get("avx") and features.get("fma") else 16
+
+
+VECTOR_BYTES = _vector_bytes()
+
+# A tile of ROWS x 4 vectors, the 4 vectors of one row of weights and a broadcast must fit the register file:
+# 32 registers with AVX-512 and NEON, 16 with AVX and SSE.
+ROWS = 3 if VECTOR_BYTES == 32 else 6
+
+
+class Tile(types.Type):
+    """Numba type of ``rows`` x ``vectors`` machine vectors of ``scalar``."""
+
+    def __init__(self, scalar, rows, vectors):
+        self.scalar, self.rows, self.vectors = scalar, rows, vectors
+        self.lanes = vectors * lanes_of(scalar)
+        super().__init__(name=f"Tile({scalar}, {rows}x{self.lanes})")
+
+
+def lanes_of(scalar):
+    """Return how many numbers of the Numba type ``scalar`` fit one vector register."""
+    return VECTOR_BYTES * 8 // scalar.bitwidth
+
+
+@register_model(Tile)
+class _TileModel(models.PrimitiveModel):
+    def __init__(self, manager, tile):
+        scalar = ir.FloatType() if tile.scalar is types.float32 else ir.DoubleType()
+        super().__init__(manager, tile, ir.ArrayType(ir.VectorType(scalar, tile.lanes), tile.rows))
+
+
+# --- building blocks -----------------------------------------------------------------------------
+
+
+def _vector_type(context, tile):
+    return context.get_value_type(tile).element
+
+
+def _splat(builder, vector_type, scalar):
+    """Return the vector whose lanes all hold ``scalar``."""
+    undefined, index = ir.Constant(vector_type, ir.Undefined), ir.IntType(32)
+    single = builder.insert_element(undefined, scalar, index(0))
+    zeros = ir.Constant(ir.VectorType(index, vector_type.count), [0] * vector_type.count)
+    return builder.shuffle_vector(single, undefined, zeros)
+
+
+def _by_row(context, builder, tile, emit, *tiles):
+    """Return the tile whose row r is ``emit(r, rows r of the tiles)``."""
+    out = ir.Constant(context.get_value_type(tile), ir.Undefined)
+    for r in range(tile.rows):
+        out = builder.insert_value(out, emit(r, *(builder.extract_value(t, r) for t in tiles)), r)
+    return out
+
+
+def _declare(builder, name, value_type, n_args):
+    """Return LLVM's function ``name`` on ``value_type``, e.g. llvm.fma.v16f32."""
+    lanes, scalar = "", value_type
+    if isinstance(value_type, ir.VectorType):
+        lanes, scalar = f"v{value_type.count}", value_type.element
+    bits = 32 if isinstance(scalar, ir.FloatType) else 64
+    signature = ir.FunctionType(value_type, [value_type] * n_args)
+    return cgutils.get_or_insert_function(builder.module, signature, f"llvm.{name}.{lanes}f{bits}")
+
+
+def _address(context, builder, array_type, array, index, pointee):
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [index]), pointee.as_pointer())
+
+
+def _row_index(builder, start, stride, r):
+    return builder.add(start, builder.mul(stride, stride.type(r)))
+
+
+# --- arithmetic, on tiles and on scalars alike ----------------------------------------------------
+
+
+def elementwise(emit, n_args):
+    """Return an intrinsic on floats or tiles; ``emit(builder, *values)`` writes one float or row.
+
+    A float beside a tile takes the tile's precision and serves all of its elements, so a literal
+    never decides the precision of a tile.
+    """
+
+    def codegen_for(kind):
+        def codegen(context, builder, signature, args):
+            given = zip(args, signature.args, strict=True)
+            if not isinstance(kind, Tile):
+                return emit(builder, *(context.cast(builder, a, t, kind) for a, t in given))
+            vector = _vector_type(context, kind)
+            rows = []
+            for value, ty in given:
+                if isinstance(ty, Tile):
+                    rows.append([builder.extract_value(value, r) for r in range(kind.rows)])
+                else:
+                    scalar = context.cast(builder, value, ty, kind.scalar)
+                    rows.append([_splat(builder, vector, scalar)] * kind.rows)
+            return _by_row(
+                context, builder, kind, lambda r: emit(builder, *(row[r] for row in rows))
+            )
+
+        return codegen
+
+    def type_of(args):
+        tiles = {a for a in args if isinstance(a, Tile)}
+        if len(tiles) == 1:
+            return tiles.pop()
+        # Python's literals are float64: they follow whatever is computed with them.
+        floats = [a for a in args if isinstance(a, types.Float)]
+        return floats[0] if floats and not tiles else None
+
+    if n_args == 1:
+
+        @intrinsic
+        def operation(typing_context, x):
+            kind = type_of((x,))
+            return kind and (kind(x), codegen_for(kind))
+
+    elif n_args == 2:
+
+        @intrinsic
+        def operation(typing_context, x, y):
+            kind = type_of((x, y))
+            return kind and (kind(x, y), codegen_for(kind))
+
+    else:
+
+        @intrinsic
+        def operation(typing_context, x, y, z):
+            kind = type_of((x, y, z))
+            return kind and (kind(x, y, z), codegen_for(kind))
+
+    return operation
+
+
+# Contraction to fused multiply-adds is the only liberty: reassociation would undo exact cancellations.
+_FLAGS = ("contract",)
+
+
+def _bind(python_operator, instruction):
+    operation = elementwise(lambda b, x, y: getattr(b, instruction)(x, y, flags=_FLAGS), 2)
+
+    @overload(python_operator)
+    def on_tiles(x, y):
+        if isinstance(x, Tile) or isinstance(y, Tile):
+            return lambda x, y: operation(x, y)
+
+
+for _operator, _instruction in (
+    (operator.add, "fadd"),
+    (operator.sub, "fsub"),
+    (operator.mul, "fmul"),
+    (operator.truediv, "fdiv"),
+):
+    _bind(_operator, _instruction)
+
+
+@overload(operator.neg)
+def _negative(x):
+    if isinstance(x, Tile):
+        return lambda x: 0.0 - x
+
+
+fma = elementwise(lambda b, x, y, z: b.call(_declare(b, "fma", x.type, 3), [x, y, z]), 3)
+
+# ``bound < x ? bound : x`` keeps a NaN in x, and is one instruction.
+at_most = elementwise(lambda b, x, bound: b.select(b.fcmp_ordered("<", bound, x), bound, x), 2)
+at_least = elementwise(lambda b, x, bound: b.select(b.fcmp_ordered(">", bound, x), bound, x), 2)
+
+
+def _emit_power_of_two(builder, x):
+    """2**n from x = n + 1.5 * 2**m: with m mantissa bits, the low bits of x hold n."""
+    is_vector = isinstance(x.type, ir.VectorType)
+    scalar = x.type.element if is_vector else x.type
+    bits, mantissa = (32, 23) if isinstance(scalar, ir.FloatType) else (64, 52)
+    integer, bias = ir.IntType(bits), (1 << (bits - mantissa - 2)) - 1
+
+    def constant(value):
+        if is_vector:
+            return ir.Constant(ir.VectorType(integer, x.type.count), [value] * x.type.count)
+        return integer(value)
+
+    low = builder.bitcast(x, ir.VectorType(integer, x.type.count) if is_vector else integer)
+    exponent = builder.shl(builder.add(low, constant(bias)), constant(mantissa))
+    return builder.bitcast(exponent, x.type)
+
+
+power_of_two = elementwise(_emit_power_of_two, 1)
+
+
+# --- making, reading and writing tiles -------------------------------------------------------------
+
+
+@intrinsic
+def lanes(typing_context, array):
+    """Numbers of the array's dtype in one vector register."""
+    count = lanes_of(array.dtype)
+    return types.intp(array), lambda context, builder, signature, args: ir.IntType(64)(count)
+
+
+@intrinsic(prefer_literal=True)
+def zeros(typing_context, array, rows, vectors):
+    """Tile of zeros in the array's dtype; ``rows`` and ``vectors`` are constants."""
+    if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
+        return None
+    tile = Tile(array.dtype, rows.literal_value, vectors.literal_value)
+
+    def codegen(context, builder, signature, args):
+        return ir.Constant(context.get_value_type(tile), None)
+
+    return tile(array, rows, vectors), codegen
+
+
+@intrinsic(prefer_literal=True)
+def load(typing_context, array, start, stride, rows, vectors):
+    """Tile whose row r is read at ``start + r * stride``; ``rows`` and ``vectors`` are constants."""
+    if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
+        return None
+    tile = Tile(array.dtype, rows.literal_value, vectors.literal_value)
+
+    def codegen(context, builder, signature, args):
+        def one(r):
+            index = _row_index(builder, args[1], args[2], r)
+            pointer = _address(context, builder, array, args[0], index, _vector_type(context, tile))
+            vector = builder.load(pointer)
+            vector.align = array.dtype.bitwidth // 8
+            return vector
+
+        return _by_row(context, builder, tile, one)
+
+    return tile(array, types.intp, types.intp, rows, vectors), codegen
+
+
+@intrinsic
+def store(typing_context, array, start, stride, tile):
+    """Write row r of the tile at ``start + r * stride``."""
+
+    def codegen(context, builder, signature, args):
+        for r in range(tile.rows):
+            index = _row_index(builder, args[1], args[2], r)
+            pointer = _address(context, builder, array, args[0], index, _vector_type(context, tile))
+            instruction = builder.store(builder.extract_value(args[3], r), pointer)
+            instruction.align = array.dtype.bitwidth // 8
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, tile), codegen
+
+
+@intrinsic
+def outer_add(typing_context, acc, a, start, stride, w, w_start):
+    """acc[r, :] + a[start + r * stride] * w[w_start : w_start + lanes]"""
+
+    def codegen(context, builder, signature, args):
+        acc_, a_, start_, stride_, w_, w_start_ = args
+        vector = _vector_type(context, acc)
+        row = builder.load(_address(context, builder, w, w_, w_start_, vector))
+        row.align = acc.scalar.bitwidth // 8
+        multiply_add = _declare(builder, "fma", vector, 3)
+
+        def one(r, total):
+            index = _row_index(builder, start_, stride_, r)
+            x = builder.load(_address(context, builder, a, a_, index, vector.element))
+            return builder.call(multiply_add, [_splat(builder, vector, x), row, total])
+
+        return _by_row(context, builder, acc, one, acc_)
+
+    return acc(acc, a, types.intp, types.intp, w, types.intp), codegen
+
+
+@intrinsic
+def quarters(typing_context, tile):
+    """The four quarters of a tile, lanes from left to right, as a tuple of tiles."""
+    part = Tile(tile.scalar, tile.rows, tile.vectors // 4)
+
+    def codegen(context, builder, signature, args):
+        index = ir.IntType(32)
+
+        def quarter(k):
+            mask = ir.Constant(
+                ir.VectorType(index, part.lanes), list(range(k * part.lanes, (k + 1) * part.lanes))
+            )
+            undefined = ir.Constant(_vector_type(context, tile), ir.Undefined)
+            return _by_row(
+                context,
+                builder,
+                part,
+                lambda r, v: builder.shuffle_vector(v, undefined, mask),
+                args[0],
+            )
+
+        return context.make_tuple(builder, signature.return_type, [quarter(k) for k in range(4)])
+
+    return types.UniTuple(part, 4)(tile), codegen

@@ -1,0 +1,1 @@
+"""Model: what is computed. It describes, and holds no arrays."""

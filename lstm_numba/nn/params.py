@@ -1,0 +1,35 @@
+"""All weights in one flat buffer, a named view of each."""
+
+import math
+
+
+class ParamLayout:
+    """Where each named weight lies in a flat buffer.
+
+    Weights, gradients and optimizer moments share one layout, so clipping is one norm, an optimizer
+    step is one loop and a checkpoint is one copy.
+
+    Parameters
+    ----------
+    shapes : dict of str to tuple of int
+        In storage order, e.g. ``{"weight_ih_l0": (3, 32), "bias_l0": (32,)}``.
+
+    Attributes
+    ----------
+    size : int
+        Length of the flat buffer.
+    """
+
+    def __init__(self, shapes):
+        self.shapes = dict(shapes)
+        self.slices = {}
+        start = 0
+        for name, shape in self.shapes.items():
+            stop = start + math.prod(shape)
+            self.slices[name] = slice(start, stop)
+            start = stop
+        self.size = start
+
+    def views(self, flat):
+        """Return ``{name: view into flat}``; writing to a view writes to ``flat``."""
+        return {name: flat[self.slices[name]].reshape(shape) for name, shape in self.shapes.items()}

@@ -1,0 +1,1 @@
+"""Learning: how weights are found."""

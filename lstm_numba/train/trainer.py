@@ -1,0 +1,137 @@
+"""The training loop: epochs of shuffled batches, validation, early stopping, best weights kept."""
+
+import math
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..kernels.cpu import Team
+from ..nn.network import Engine, make_step
+
+# A running kernel cannot be interrupted: come back to Python this often, in seconds.
+_KERNEL_SECONDS = 0.1
+
+
+@dataclass
+class TrainingRun:
+    """What training left behind.
+
+    Attributes
+    ----------
+    params : array
+        Flat weights: those of the best validation loss, or the last ones without validation.
+    train_loss, valid_loss : list of float
+        One per epoch; ``valid_loss`` is empty without validation.
+    best_epoch : int
+        Index into the lists; -1 if no epoch did better than the initial weights.
+    reason : str
+        Why it ended: ``"max_epochs"``, ``"no improvement"`` or ``"interrupted"``.
+    """
+
+    params: np.ndarray
+    train_loss: list = field(default_factory=list)
+    valid_loss: list = field(default_factory=list)
+    best_epoch: int = -1
+    reason: str = "max_epochs"
+
+
+def train(
+    network,
+    params,
+    windows,
+    validation=None,
+    *,
+    loss="mse",
+    huber_delta=1.0,
+    learning_rate=1e-3,
+    weight_decay=0.0,
+    clip_norm=1.0,
+    max_epochs=100,
+    batch_size=64,
+    n_iter_no_change=10,
+    tol=0.0,
+    rng,
+    n_threads=1,
+    on_epoch=None,
+):
+    """Train a network with Adam on windows in shuffled order.
+
+    Parameters
+    ----------
+    network : Network
+    params : array, (network.layout.size,)
+        Where training starts; not changed. With ``validation`` it counts as a candidate for the
+        best weights.
+    windows, validation : Windows
+        Without ``validation`` all epochs are run.
+    clip_norm : float or None
+        Largest Euclidean norm of the whole gradient.
+    n_iter_no_change : int
+        Epochs without an improvement of the validation loss by more than ``tol`` before training ends.
+    rng : numpy.random.Generator
+        Shuffles the windows: one permutation per epoch.
+    n_threads : int
+        Does not change a bit of the result.
+    on_epoch : callable, optional
+        Called as ``on_epoch(epoch, train_loss, valid_loss)`` after each epoch.
+
+    Returns
+    -------
+    TrainingRun
+        Also after Ctrl-C: then with the best weights so far.
+
+    Raises
+    ------
+    FloatingPointError
+        When the loss is no longer finite.
+    """
+    step = make_step(loss, huber_delta, learning_rate, weight_decay, clip_norm)
+    n = len(windows.starts)
+    batch_size = min(batch_size, n)
+    batches = -(-n // batch_size)
+    engine = Engine(network, params, n_threads, batch_size)
+    run = TrainingRun(params=np.array(params))
+    best_loss = engine.loss(validation, step) if validation else math.inf
+    waited, at_once = 0, 1
+
+    try:
+        with Team(n_threads) as team:
+            train_batches = engine.trainer(windows, step, team)
+            for epoch in range(max_epochs):
+                order = rng.permutation(n)
+                total, first = 0.0, 0
+                while first < batches:
+                    last = min(first + at_once, batches)
+                    began = time.perf_counter()
+                    total += train_batches(order, first, last, batch_size, epoch * batches + first)
+                    seconds = time.perf_counter() - began
+                    at_once = max(
+                        1, min(2 * at_once, int((last - first) * _KERNEL_SECONDS / seconds))
+                    )
+                    first = last
+
+                train_loss = total / n
+                valid_loss = engine.loss(validation, step) if validation else math.nan
+                if not math.isfinite(train_loss) or (validation and not math.isfinite(valid_loss)):
+                    raise FloatingPointError(
+                        f"The loss must stay finite, but in epoch {epoch + 1} it became {train_loss} "
+                        f"(learning_rate={learning_rate}). Use a smaller learning_rate, or a smaller "
+                        f"clip_norm, or scale the data."
+                    )
+                run.train_loss.append(train_loss)
+                if validation:
+                    run.valid_loss.append(valid_loss)
+                if not validation or valid_loss < best_loss - tol:
+                    best_loss, run.best_epoch, waited = valid_loss, epoch, 0
+                    run.params[:] = engine.params
+                else:
+                    waited += 1
+                if on_epoch:
+                    on_epoch(epoch, train_loss, valid_loss)
+                if waited >= n_iter_no_change:
+                    run.reason = "no improvement"
+                    break
+    except KeyboardInterrupt:
+        run.reason = "interrupted"
+    return run
