@@ -169,55 +169,39 @@ class Engine:
             )
         )
 
-    def _together(self, kernel):
-        """Run ``kernel(rank, size)`` on a team that lives for this call."""
+    def _infer(self, windows, step, n_losses, n_forecasts):
+        """Return losses of the first ``n_losses`` blocks and the first ``n_forecasts`` forecasts."""
+        windows = self._arrays(windows)
+        plan, order = self._plan, np.arange(len(windows.starts))
+        losses = np.empty(n_losses)
+        out = np.empty((n_forecasts, plan.horizon, plan.targets), self.network.dtype)
         with Team(self._n_threads) as team:
-            team.run(lambda rank: kernel(rank, team.size))
+            team.run(
+                lambda rank: self._kernels.infer(
+                    plan, self._table, windows, order, step, self._buffers, losses, out,
+                    rank, team.size, team.shared
+                )
+            )  # fmt: skip
+        return losses, out
 
     def forecast(self, windows):
         """Return forecasts (n, horizon, targets) in the units of the inputs."""
-        windows = self._arrays(windows)
-        n = len(windows.starts)
-        out = np.empty((n, self._plan.horizon, self._plan.targets), self.network.dtype)
-        order = np.arange(n)
-        self._kernels.pack(self._plan, self._table, self._buffers)
-        self._together(
-            lambda rank, size: self._kernels.forecast(
-                self._plan, self._table, windows, order, self._buffers, out, rank, size
-            )
-        )
-        return out
+        return self._infer(windows, make_step(tape=False), 0, len(windows.starts))[1]
 
     def loss(self, windows, step):
         """Return the mean loss over all windows."""
-        windows = self._arrays(windows)
         n = len(windows.starts)
-        order, losses = np.arange(n), np.empty(-(-n // self._kernels.ROWS))
-        self._kernels.pack(self._plan, self._table, self._buffers)
-        self._together(
-            lambda rank, size: self._kernels.evaluate(
-                self._plan, self._table, windows, order, step, self._buffers, losses, rank, size
-            )
-        )
+        losses, _ = self._infer(windows, step._replace(tape=False), -(-n // self._kernels.ROWS), 0)
         return float(losses.sum()) / (n * self._plan.horizon * self._plan.targets)
 
     def loss_and_gradient(self, windows, loss, huber_delta):
-        """Return the mean loss and its gradient, (network.layout.size,)."""
-        windows = self._arrays(windows)
-        n = len(windows.starts)
-        order, step = np.arange(n), make_step(loss=loss, huber_delta=huber_delta)
-        values = np.empty(self._n_threads)
+        """Return the mean loss over all windows and its gradient, (network.layout.size,)."""
+        step, n = make_step(loss=loss, huber_delta=huber_delta), len(windows.starts)
         with Team(self._n_threads) as team:
+            total = self.trainer(windows, step, team, update=False)(np.arange(n), 0, 1, n, 0)
+        return total / n, self._buffers.gradient[: self._plan.n_params].copy()
 
-            def share(rank):
-                values[rank] = self._kernels.gradient(
-                    self._plan, self._table, windows, order, 0, n, step, self._buffers, rank, team.size, team.shared
-                )  # fmt: skip
-
-            team.run(share)
-        return values[0], self._buffers.gradient[: self._plan.n_params].copy()
-
-    def trainer(self, windows, step, team):
+    def trainer(self, windows, step, team, update=True):
         """Return ``run(order, first, last, batch_size, steps_done)``, which trains on batches and
         returns the sum of the windows' losses."""
         windows = self._arrays(windows)
@@ -227,7 +211,7 @@ class Engine:
             def share(rank):
                 values[rank] = self._kernels.train_batches(
                     self._plan, self._table, windows, order, first, last, batch_size, step, steps_done,
-                    self._buffers, rank, team.size, team.shared
+                    self._buffers, update, rank, team.size, team.shared
                 )  # fmt: skip
 
             team.run(share)
@@ -238,7 +222,7 @@ class Engine:
 
 def make_step(
     loss="mse", huber_delta=1.0, learning_rate=1e-3, weight_decay=0.0, clip_norm=None, beta1=0.9, beta2=0.999,
-    epsilon=1e-8
+    epsilon=1e-8, tape=True
 ):  # fmt: skip
     """Return the kernels' ``Step``; ``clip_norm=None`` does not clip."""
     return Step(
@@ -250,4 +234,5 @@ def make_step(
         epsilon=float(epsilon),
         weight_decay=float(weight_decay),
         clip_norm=float("inf") if clip_norm is None else float(clip_norm),
+        tape=tape,
     )

@@ -9,8 +9,5 @@ from .training import MAX_CHUNKS as MAX_CHUNKS
 from .training import Buffers as Buffers
 from .training import Step as Step
 from .training import Windows as Windows
-from .training import evaluate as evaluate
-from .training import forecast as forecast
-from .training import gradient as gradient
-from .training import pack as pack
+from .training import infer as infer
 from .training import train_batches as train_batches

@@ -1,13 +1,14 @@
 """One block of ROWS windows through the whole network: gather, layers, head; and back."""
 
-from ..jit import kernel
+from numba.extending import register_jitable
+
 from ..tile import ROWS
 from .head import head_backward, head_forward
 from .lstm import lstm_backward, lstm_forward
 from .plan import layer_at
 
 
-@kernel
+@register_jitable
 def _gather(plan, table, windows, order, first, valid, work):
     """Copy windows from the series into the tape, each target's history shifted and scaled."""
     layer = layer_at(table, 0)
@@ -38,7 +39,7 @@ def _gather(plan, table, windows, order, first, valid, work):
                 work[x] = (work[x] - work[plan.shift + at]) / work[plan.scale + at]
 
 
-@kernel
+@register_jitable
 def _reset(plan, table, work):
     """Set the initial states to zero and the ones that carry the biases."""
     for k in range(len(table)):
@@ -51,7 +52,7 @@ def _reset(plan, table, work):
             work[layer.tape + slot * layer.row + layer.h - 1] = 1
 
 
-@kernel
+@register_jitable
 def block_forward(plan, table, params, packed, windows, order, first, valid, work, keep_tape):
     """Forecast windows ``order[first : first + valid]``, at most ROWS; see ``head_forward``."""
     _reset(plan, table, work)
@@ -61,7 +62,7 @@ def block_forward(plan, table, params, packed, windows, order, first, valid, wor
     head_forward(plan, table, params, windows, order, first, valid, work)
 
 
-@kernel
+@register_jitable
 def block_backward(plan, table, packed, windows, order, first, valid, work, partial):
     """Add the gradients of a block to ``partial``, from the tape and dout left in ``work``."""
     head_backward(plan, table, packed, windows, order, first, valid, work, partial)

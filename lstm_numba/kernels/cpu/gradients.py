@@ -8,8 +8,7 @@ import math
 
 from numba.extending import register_jitable
 
-from ..jit import kernel
-from ..tile import ROWS, fma, lanes, load, store, zeros
+from ..tile import fma, lanes, load, store, zeros
 from .plan import layer_at
 
 # The sum of squares is taken in pieces of this many numbers, in a fixed order.
@@ -21,7 +20,8 @@ def _sum_rows(partials, chunks, source, row, gradient, to, length, rows, part, p
     """gradient[to :] = sum over chunks of ``rows`` rows of ``length``, each ``row`` apart in a partial."""
     for k in range(part, rows, parts):
         a, b = source + k * row, to + k * length
-        gradient[b : b + length] = partials[0, a : a + length]
+        for n in range(length):
+            gradient[b + n] = partials[0, a + n]
         for chunk in range(1, chunks):
             for n in range(length):
                 gradient[b + n] += partials[chunk, a + n]
@@ -44,7 +44,7 @@ def _sum_layer_rows(layer, partials, chunks, source, gradient, to, rows, part, p
                         gradient[b + n] += partials[chunk, a + n]
 
 
-@kernel
+@register_jitable
 def sum_chunks(plan, table, partials, chunks, gradient, part, parts):
     """Do one of ``parts`` parts of gradient (n_params,) = sum of partials (chunks, n_partial)."""
     width = lanes(gradient)
@@ -95,7 +95,7 @@ def sum_chunks(plan, table, partials, chunks, gradient, part, parts):
         )
 
 
-@kernel
+@register_jitable
 def square_pieces(gradient, n, squares, part, parts):
     """squares[p] = sum of squares of piece p; ``gradient`` is zero beyond ``n``."""
     width = lanes(gradient)

@@ -8,7 +8,6 @@ the covariates known in advance for step k. Weights of the skip are shared by th
 
 from numba.extending import register_jitable
 
-from ..jit import kernel
 from ..losses import pointwise_loss
 from ..tile import ROWS, lanes, load, store, zeros
 from .plan import layer_at
@@ -21,7 +20,7 @@ def _last_state(plan, top):
     return top.tape + plan.seq_len * ROWS * top.row + top.h - 1
 
 
-@kernel
+@register_jitable
 def head_forward(plan, table, params, windows, order, first, valid, work):
     """Write (ROWS, targets, steps) to ``plan.out``; lanes beyond the horizon hold no meaning."""
     width = lanes(work)
@@ -56,7 +55,7 @@ def head_forward(plan, table, params, windows, order, first, valid, work):
                         work[out + k] += params[plan.future_params + d * plan.future + column] * v
 
 
-@kernel
+@register_jitable
 def head_loss(plan, windows, order, first, valid, kind, delta, weight, work):
     """Return the block's sum of losses; put ``weight`` times their derivatives in place of out."""
     total = 0.0
@@ -79,7 +78,7 @@ def head_loss(plan, windows, order, first, valid, kind, delta, weight, work):
     return total
 
 
-@kernel
+@register_jitable
 def head_backward(plan, table, packed, windows, order, first, valid, work, partial):
     """Add the head's weight gradients to ``partial``; write dh of the final state."""
     width = lanes(work)

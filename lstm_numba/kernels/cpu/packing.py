@@ -2,7 +2,6 @@
 
 from numba.extending import register_jitable
 
-from ..jit import kernel
 from ..tile import lanes, load, store
 from .plan import layer_at
 
@@ -64,7 +63,7 @@ def _pack_head(plan, params, packed, part, parts):
                 packed[place + lane] = params[source] if j < plan.hidden else 0
 
 
-@kernel
+@register_jitable
 def pack_weights(plan, table, params, packed, part, parts):
     """Do one of ``parts`` parts of the packing; the parts may run side by side."""
     for k in range(len(table)):

@@ -59,61 +59,36 @@ class Step(NamedTuple):
     epsilon: float
     weight_decay: float
     clip_norm: float  # infinity: no clipping
+    tape: bool  # keep what the backward pass needs
 
 
 @register_jitable
-def _chunk_limits(n, chunk):
-    """Blocks of a batch of ``n`` rows, and the range of those that belong to ``chunk``."""
-    blocks = -(-n // ROWS)
-    chunks = min(blocks, MAX_CHUNKS)
-    return chunks, chunk * blocks // chunks, (chunk + 1) * blocks // chunks
-
-
-@register_jitable
-def _accumulate(plan, table, windows, order, first, n, step, buffers, rank, size, shared):
-    """Sum of losses and gradient of the mean loss over ``order[first : first + n]``.
-
-    Returns the number of chunks whose losses stand in ``buffers.losses``.
-    """
-    pack_weights(plan, table, buffers.params, buffers.packed, rank, size)
-    if rank == 0:
-        atomic_write(shared, TICKET, 0)
-    meet(shared, size)
-
-    chunks = _chunk_limits(n, 0)[0]
-    work = buffers.work[rank]
+def _train_chunk(plan, table, windows, order, start, n, chunk, chunks, step, buffers, work):
+    """Take one chunk of a batch of ``n`` windows forward and back; return its sum of losses."""
+    partial = buffers.partials[chunk]
+    partial[:] = 0
     weight = 1.0 / (n * plan.horizon * plan.targets)
-    chunk = atomic_add(shared, TICKET, 1)
-    while chunk < chunks:
-        partial = buffers.partials[chunk]
-        partial[:] = 0
-        total = 0.0
-        _, start, stop = _chunk_limits(n, chunk)
-        for block in range(start, stop):
-            row, valid = first + block * ROWS, min(ROWS, n - block * ROWS)
-            block_forward(
-                plan, table, buffers.params, buffers.packed, windows, order, row, valid, work, True
-            )
-            total += head_loss(
-                plan, windows, order, row, valid, step.loss, step.huber_delta, weight, work
-            )
-            block_backward(plan, table, buffers.packed, windows, order, row, valid, work, partial)
-        buffers.losses[chunk] = total
-        chunk = atomic_add(shared, TICKET, 1)
-    meet(shared, size)
-
-    sum_chunks(plan, table, buffers.partials, chunks, buffers.gradient, rank, size)
-    return chunks
-
-
-@kernel
-def gradient(plan, table, windows, order, first, n, step, buffers, rank, size, shared):
-    """Mean loss over ``order[first : first + n]``; its gradient is left in ``buffers``."""
-    mode = flush_subnormals()
-    chunks = _accumulate(plan, table, windows, order, first, n, step, buffers, rank, size, shared)
-    meet(shared, size)
-    restore_subnormals(mode)
-    return buffers.losses[:chunks].sum() / (n * plan.horizon * plan.targets)
+    blocks = -(-n // ROWS)
+    total = 0.0
+    for block in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
+        first, valid = start + block * ROWS, min(ROWS, n - block * ROWS)
+        block_forward(
+            plan,
+            table,
+            buffers.params,
+            buffers.packed,
+            windows,
+            order,
+            first,
+            valid,
+            work,
+            step.tape,
+        )
+        total += head_loss(
+            plan, windows, order, first, valid, step.loss, step.huber_delta, weight, work
+        )
+        block_backward(plan, table, buffers.packed, windows, order, first, valid, work, partial)
+    return total
 
 
 @register_jitable
@@ -161,63 +136,82 @@ def train_batches(
     step,
     steps_done,
     buffers,
+    update,
     rank,
     size,
     shared,
 ):
-    """Train on batches ``first`` to ``last`` - 1 of ``order``; return the sum of the windows' losses."""
+    """Train on batches ``first`` to ``last`` - 1 of ``order``; return the sum of the windows' losses.
+
+    Without ``update`` the weights stay as they are: the gradient of the mean loss of the last batch
+    is left in ``buffers.gradient``.
+    """
     mode = flush_subnormals()
+    per_window = 1.0 / (plan.horizon * plan.targets)
+    work = buffers.work[rank]
     total = 0.0
     for batch in range(first, last):
         start = batch * batch_size
         n = min(batch_size, len(order) - start)
-        chunks = _accumulate(
-            plan, table, windows, order, start, n, step, buffers, rank, size, shared
-        )
+        chunks = min(-(-n // ROWS), MAX_CHUNKS)
+
+        pack_weights(plan, table, buffers.params, buffers.packed, rank, size)
+        if rank == 0:
+            atomic_write(shared, TICKET, 0)
         meet(shared, size)
-        total += buffers.losses[:chunks].sum()
-        _update(plan, step, steps_done + batch - first, buffers, rank, size, shared)
+
+        chunk = atomic_add(shared, TICKET, 1)
+        while chunk < chunks:
+            buffers.losses[chunk] = _train_chunk(
+                plan, table, windows, order, start, n, chunk, chunks, step, buffers, work
+            )
+            chunk = atomic_add(shared, TICKET, 1)
+        meet(shared, size)
+
+        sum_chunks(plan, table, buffers.partials, chunks, buffers.gradient, rank, size)
+        for chunk in range(chunks):
+            total += buffers.losses[chunk] * per_window
+        meet(shared, size)
+        if update:
+            _update(plan, step, steps_done + batch - first, buffers, rank, size, shared)
     restore_subnormals(mode)
-    return total / (plan.horizon * plan.targets)
+    return total
 
 
 @kernel
-def pack(plan, table, buffers):
-    """Pack the weights for ``evaluate`` and ``forecast``."""
-    pack_weights(plan, table, buffers.params, buffers.packed, 0, 1)
+def infer(plan, table, windows, order, step, buffers, losses, out, rank, size, shared):
+    """Forecast the windows of ``order``, or sum up the losses of their forecasts.
 
-
-@kernel
-def evaluate(plan, table, windows, order, step, buffers, losses, rank, size):
-    """losses[b] = sum of losses of block b of ``order``."""
+    Parameters
+    ----------
+    losses : (blocks or 0,)                     out: sum of losses of each block of ROWS windows
+    out : (windows or 0, horizon, targets)      out: forecasts in the units of the inputs
+    """
     mode = flush_subnormals()
     n, work = len(order), buffers.work[rank]
-    for block in range(rank, len(losses), size):
-        row, valid = block * ROWS, min(ROWS, n - block * ROWS)
-        block_forward(
-            plan, table, buffers.params, buffers.packed, windows, order, row, valid, work, False
-        )
-        losses[block] = head_loss(
-            plan, windows, order, row, valid, step.loss, step.huber_delta, 0.0, work
-        )
-    restore_subnormals(mode)
-
-
-@kernel
-def forecast(plan, table, windows, order, buffers, out, rank, size):
-    """out (windows, horizon, targets) = forecasts in the units of the inputs."""
-    mode = flush_subnormals()
-    n, work = len(order), buffers.work[rank]
+    pack_weights(plan, table, buffers.params, buffers.packed, rank, size)
+    meet(shared, size)
     for block in range(rank, -(-n // ROWS), size):
         row, valid = block * ROWS, min(ROWS, n - block * ROWS)
         block_forward(
-            plan, table, buffers.params, buffers.packed, windows, order, row, valid, work, False
+            plan, table, buffers.params, buffers.packed, windows, order, row, valid, work, step.tape
         )
-        for r in range(valid):
-            for d in range(plan.targets):
-                at = r * plan.targets + d
-                shift, scale = work[plan.shift + at], work[plan.scale + at]
-                for k in range(plan.horizon):
-                    value = work[plan.out + at * plan.steps + k]
-                    out[row + r, k, d] = value * scale + shift
+        if len(out) > 0:
+            _write_forecast(plan, row, valid, work, out)
+        if len(losses) > 0:
+            losses[block] = head_loss(
+                plan, windows, order, row, valid, step.loss, step.huber_delta, 0.0, work
+            )
     restore_subnormals(mode)
+
+
+@register_jitable
+def _write_forecast(plan, row, valid, work, out):
+    """Undo the shift and scale of each window."""
+    for r in range(valid):
+        for d in range(plan.targets):
+            at = r * plan.targets + d
+            shift, scale = work[plan.shift + at], work[plan.scale + at]
+            for k in range(plan.horizon):
+                value = work[plan.out + at * plan.steps + k]
+                out[row + r, k, d] = value * scale + shift
