@@ -94,3 +94,9 @@ def kernel(function):
     dispatcher = njit(nogil=True, error_model="numpy", boundscheck=False)(function)
     dispatcher._cache = KernelCache(function)
     return dispatcher
+
+
+# A function that only kernels call: no entry from Python, compiled as part of its callers.
+subkernel = njit(
+    error_model="numpy", boundscheck=False, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)

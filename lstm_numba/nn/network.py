@@ -5,9 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
-from ..kernels import load
-from ..kernels.cpu import Buffers, Step, Team, Windows
-from ..kernels.losses import LOSSES
+from ..kernels.cpu import Windows
+from .engine import Engine, make_step
 from .inits import glorot_uniform, orthogonal
 from .params import ParamLayout
 
@@ -107,132 +106,13 @@ class Network:
 
     def predict(self, params, windows, n_threads=1):
         """Return forecasts (n, horizon, targets) of all windows, in the units of the inputs."""
-        engine = Engine(self, params, n_threads)
-        return engine.forecast(windows)
+        with Engine(self, params, n_threads) as engine:
+            return engine.forecast(windows)
 
     def loss_and_gradient(self, params, windows, loss="mse", huber_delta=1.0, n_threads=1):
         """Return the mean loss over all windows, and its gradient as a flat vector."""
-        engine = Engine(self, params, n_threads, batch_size=len(windows.starts))
-        return engine.loss_and_gradient(windows, loss, huber_delta)
-
-
-class Engine:
-    """A network with the arrays that its kernels work on, and the threads that run them.
-
-    Parameters
-    ----------
-    network : Network
-    params : array, (network.layout.size,)
-        Copied; ``params`` of the engine is the copy that training changes.
-    n_threads : int
-    batch_size : int
-        Largest batch to train on; 0 if there is none.
-    """
-
-    def __init__(self, network, params, n_threads=1, batch_size=0):
-        self._kernels = load("cpu")
-        dtype = np.dtype(network.dtype)
-        lanes = self._kernels.VECTOR_BYTES // dtype.itemsize
-        self._plan, self._table = self._kernels.make_plan(network, lanes)
-        self.network, self._n_threads = network, n_threads
-
-        plan, piece = self._plan, self._kernels.PIECE
-        trainable = plan.n_params if batch_size else 0
-        padded = -(-trainable // piece) * piece
-        blocks = -(-batch_size // self._kernels.ROWS)
-        self._buffers = Buffers(
-            # Products read whole vectors, also at the end.
-            params=np.zeros(plan.n_params + 4 * lanes, dtype),
-            gradient=np.zeros(padded, dtype),
-            mean=np.zeros(padded, dtype),
-            square=np.zeros(padded, dtype),
-            packed=np.zeros(plan.n_packed, dtype),
-            work=np.zeros((n_threads, plan.n_work), dtype),
-            partials=np.zeros((min(blocks, self._kernels.MAX_CHUNKS), plan.n_partial), dtype),
-            squares=np.zeros(padded // piece * 4 * lanes, dtype),
-            losses=np.zeros(self._kernels.MAX_CHUNKS),
-        )
-        self.params[:] = params
-
-    @property
-    def params(self):
-        """Flat weights, (network.layout.size,); writing to them changes the network."""
-        return self._buffers.params[: self._plan.n_params]
-
-    def _arrays(self, windows):
-        """Give the kernels the one array type that they are compiled for."""
-        dtype = self.network.dtype
-        return Windows(
-            *(
-                np.require(array, kind, ["C", "W", "A"])
-                for array, kind in zip(windows, (dtype, np.int64, dtype, np.int64), strict=True)
-            )
-        )
-
-    def _infer(self, windows, step, n_losses, n_forecasts):
-        """Return losses of the first ``n_losses`` blocks and the first ``n_forecasts`` forecasts."""
-        windows = self._arrays(windows)
-        plan, order = self._plan, np.arange(len(windows.starts))
-        losses = np.empty(n_losses)
-        out = np.empty((n_forecasts, plan.horizon, plan.targets), self.network.dtype)
-        with Team(self._n_threads) as team:
-            team.run(
-                lambda rank: self._kernels.infer(
-                    plan, self._table, windows, order, step, self._buffers, losses, out,
-                    rank, team.size, team.shared
-                )
-            )  # fmt: skip
-        return losses, out
-
-    def forecast(self, windows):
-        """Return forecasts (n, horizon, targets) in the units of the inputs."""
-        return self._infer(windows, make_step(tape=False), 0, len(windows.starts))[1]
-
-    def loss(self, windows, step):
-        """Return the mean loss over all windows."""
         n = len(windows.starts)
-        losses, _ = self._infer(windows, step._replace(tape=False), -(-n // self._kernels.ROWS), 0)
-        return float(losses.sum()) / (n * self._plan.horizon * self._plan.targets)
-
-    def loss_and_gradient(self, windows, loss, huber_delta):
-        """Return the mean loss over all windows and its gradient, (network.layout.size,)."""
-        step, n = make_step(loss=loss, huber_delta=huber_delta), len(windows.starts)
-        with Team(self._n_threads) as team:
-            total = self.trainer(windows, step, team, update=False)(np.arange(n), 0, 1, n, 0)
-        return total / n, self._buffers.gradient[: self._plan.n_params].copy()
-
-    def trainer(self, windows, step, team, update=True):
-        """Return ``run(order, first, last, batch_size, steps_done)``, which trains on batches and
-        returns the sum of the windows' losses."""
-        windows = self._arrays(windows)
-        values = np.empty(team.size)
-
-        def run(order, first, last, batch_size, steps_done):
-            def share(rank):
-                values[rank] = self._kernels.train_batches(
-                    self._plan, self._table, windows, order, first, last, batch_size, step, steps_done,
-                    self._buffers, update, rank, team.size, team.shared
-                )  # fmt: skip
-
-            team.run(share)
-            return values[0]
-
-        return run
-
-
-def make_step(
-    loss="mse", huber_delta=1.0, learning_rate=1e-3, weight_decay=0.0, clip_norm=None, beta1=0.9, beta2=0.999,
-    epsilon=1e-8, tape=True
-):  # fmt: skip
-    """Return the kernels' ``Step``; ``clip_norm=None`` does not clip."""
-    return Step(
-        loss=LOSSES[loss],
-        huber_delta=float(huber_delta),
-        learning_rate=float(learning_rate),
-        beta1=float(beta1),
-        beta2=float(beta2),
-        epsilon=float(epsilon),
-        weight_decay=float(weight_decay),
-        clip_norm=float("inf") if clip_norm is None else float(clip_norm),
-        tape=tape,
-    )
+        step = make_step(loss=loss, huber_delta=huber_delta)
+        with Engine(self, params, n_threads, batch_size=n) as engine:
+            total = engine.train(windows, 0, 1, n, step, 0, update=False)
+            return total / n, engine.gradient.copy()

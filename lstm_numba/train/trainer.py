@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..kernels.cpu import Team
-from ..nn.network import Engine, make_step
+from ..nn.engine import Engine, make_step
 
 # A running kernel cannot be interrupted: come back to Python this often, in seconds.
 _KERNEL_SECONDS = 0.1
@@ -90,21 +89,24 @@ def train(
     n = len(windows.starts)
     batch_size = min(batch_size, n)
     batches = -(-n // batch_size)
-    engine = Engine(network, params, n_threads, batch_size)
     run = TrainingRun(params=np.array(params))
-    best_loss = engine.loss(validation, step) if validation else math.inf
     waited, at_once = 0, 1
 
     try:
-        with Team(n_threads) as team:
-            train_batches = engine.trainer(windows, step, team)
+        with Engine(network, params, n_threads, batch_size) as engine:
+            best_loss = engine.loss(validation, step) if validation else math.inf
             for epoch in range(max_epochs):
                 order = rng.permutation(n)
+                shuffled = windows._replace(
+                    starts=windows.starts[order], target_starts=windows.target_starts[order]
+                )
                 total, first = 0.0, 0
                 while first < batches:
                     last = min(first + at_once, batches)
                     began = time.perf_counter()
-                    total += train_batches(order, first, last, batch_size, epoch * batches + first)
+                    total += engine.train(
+                        shuffled, first, last, batch_size, step, epoch * batches + first
+                    )
                     seconds = time.perf_counter() - began
                     at_once = max(
                         1, min(2 * at_once, int((last - first) * _KERNEL_SECONDS / seconds))

@@ -1,20 +1,19 @@
 """One block of ROWS windows through the whole network: gather, layers, head; and back."""
 
-from numba.extending import register_jitable
-
+from ..jit import subkernel
 from ..tile import ROWS
 from .head import head_backward, head_forward
 from .lstm import lstm_backward, lstm_forward
 from .plan import layer_at
 
 
-@register_jitable
-def _gather(plan, table, windows, order, first, valid, work):
+@subkernel
+def _gather(plan, windows, first, valid, work):
     """Copy windows from the series into the tape, each target's history shifted and scaled."""
-    layer = layer_at(table, 0)
+    layer = layer_at(plan, 0)
     for r in range(ROWS):
         # Rows beyond the batch repeat its last one: finite numbers, whose results are not used.
-        start = windows.starts[order[first + min(r, valid - 1)]]
+        start = windows.starts[first + min(r, valid - 1)]
         for t in range(plan.seq_len):
             x = layer.tape + (t * ROWS + r) * layer.row + layer.first
             for k in range(plan.features):
@@ -39,11 +38,11 @@ def _gather(plan, table, windows, order, first, valid, work):
                 work[x] = (work[x] - work[plan.shift + at]) / work[plan.scale + at]
 
 
-@register_jitable
-def _reset(plan, table, work):
+@subkernel
+def _reset(plan, work):
     """Set the initial states to zero and the ones that carry the biases."""
-    for k in range(len(table)):
-        layer = layer_at(table, k)
+    for k in range(len(plan.layers)):
+        layer = layer_at(plan, k)
         work[layer.c : layer.c + ROWS * layer.units] = 0
         for r in range(ROWS):
             h = layer.tape + r * layer.row + layer.h
@@ -52,22 +51,22 @@ def _reset(plan, table, work):
             work[layer.tape + slot * layer.row + layer.h - 1] = 1
 
 
-@register_jitable
-def block_forward(plan, table, params, packed, windows, order, first, valid, work, keep_tape):
-    """Forecast windows ``order[first : first + valid]``, at most ROWS; see ``head_forward``."""
-    _reset(plan, table, work)
-    _gather(plan, table, windows, order, first, valid, work)
-    for k in range(len(table)):
-        lstm_forward(layer_at(table, k), plan.seq_len, packed, work, keep_tape)
-    head_forward(plan, table, params, windows, order, first, valid, work)
+@subkernel
+def block_forward(plan, params, packed, windows, first, valid, work, keep_tape):
+    """Forecast windows ``first`` to ``first + valid`` - 1, at most ROWS; see ``head_forward``."""
+    _reset(plan, work)
+    _gather(plan, windows, first, valid, work)
+    for k in range(len(plan.layers)):
+        lstm_forward(layer_at(plan, k), plan.seq_len, packed, work, keep_tape)
+    head_forward(plan, params, windows, first, valid, work)
 
 
-@register_jitable
-def block_backward(plan, table, packed, windows, order, first, valid, work, partial):
+@subkernel
+def block_backward(plan, packed, windows, first, valid, work, partial):
     """Add the gradients of a block to ``partial``, from the tape and dout left in ``work``."""
-    head_backward(plan, table, packed, windows, order, first, valid, work, partial)
-    for k in range(len(table) - 1, -1, -1):
-        layer, top = layer_at(table, k), k == len(table) - 1
+    head_backward(plan, packed, windows, first, valid, work, partial)
+    for k in range(len(plan.layers) - 1, -1, -1):
+        layer, top = layer_at(plan, k), k == len(plan.layers) - 1
         if not top:
             work[plan.dh : plan.dh + ROWS * layer.units] = 0
         work[plan.dc : plan.dc + ROWS * layer.units] = 0

@@ -6,8 +6,7 @@ the bits of a gradient do not depend on who computed which chunk.
 
 import math
 
-from numba.extending import register_jitable
-
+from ..jit import subkernel
 from ..tile import fma, lanes, load, store, zeros
 from .plan import layer_at
 
@@ -15,87 +14,69 @@ from .plan import layer_at
 PIECE = 1024
 
 
-@register_jitable
-def _sum_rows(partials, chunks, source, row, gradient, to, length, rows, part, parts):
-    """gradient[to :] = sum over chunks of ``rows`` rows of ``length``, each ``row`` apart in a partial."""
-    for k in range(part, rows, parts):
-        a, b = source + k * row, to + k * length
-        for n in range(length):
-            gradient[b + n] = partials[0, a + n]
+@subkernel
+def add_chunks(plan, partials, chunks, part, parts):
+    """partials[0] += partials[1] + partials[2] + ...; one of ``parts`` parts."""
+    step = 4 * lanes(partials)
+    tiles = plan.n_partial // step
+    for tile in range(tiles * part // parts, tiles * (part + 1) // parts):
+        acc = load(partials, tile * step, 0, 1, 4)
         for chunk in range(1, chunks):
-            for n in range(length):
-                gradient[b + n] += partials[chunk, a + n]
+            acc = acc + load(partials, chunk * plan.n_partial + tile * step, 0, 1, 4)
+        store(partials, tile * step, 0, acc)
 
 
-@register_jitable
-def _sum_layer_rows(layer, partials, chunks, source, gradient, to, rows, part, parts, width):
-    """The same for a layer, whose partial rows lie as (units / lanes, 4, lanes)."""
-    row, hidden = 4 * layer.units, layer.hidden
-    for k in range(part, rows, parts):
-        for j in range(0, hidden, width):
-            valid = min(width, hidden - j)
-            for gate in range(4):
-                a = source + k * row + 4 * j + gate * width
-                b = to + (4 * k + gate) * hidden + j
-                for n in range(valid):
-                    gradient[b + n] = partials[0, a + n]
-                for chunk in range(1, chunks):
-                    for n in range(valid):
-                        gradient[b + n] += partials[chunk, a + n]
+@subkernel
+def _copy(source, at, target, to, n):
+    """target[to : to + n] = source[at : at + n]"""
+    step = lanes(source)
+    k = 0
+    while k + step <= n:
+        store(target, to + k, 0, load(source, at + k, 0, 1, 1))
+        k += step
+    while k < n:
+        target[to + k] = source[at + k]
+        k += 1
 
 
-@register_jitable
-def sum_chunks(plan, table, partials, chunks, gradient, part, parts):
-    """Do one of ``parts`` parts of gradient (n_params,) = sum of partials (chunks, n_partial)."""
+@subkernel
+def _unpack_layer(layer, partial, start, rows, gradient, to, part, parts):
+    """Put rows of a layer, which lie as (units / lanes, 4, lanes), into the order of the weights."""
     width = lanes(gradient)
-    for k in range(len(table)):
-        layer = layer_at(table, k)
-        to = layer.params
-        _sum_layer_rows(
-            layer,
-            partials,
-            chunks,
-            layer.partial_below,
-            gradient,
-            to,
-            layer.below,
-            part,
-            parts,
-            width,
-        )
-        to += 4 * layer.hidden * layer.below
-        _sum_layer_rows(
-            layer, partials, chunks, layer.partial_own, gradient, to, layer.own, part, parts, width
-        )
+    for k in range(part, rows, parts):
+        for j in range(0, layer.hidden, width):
+            for gate in range(4):
+                at = start + 4 * (k * layer.units + j) + gate * width
+                place = to + (4 * k + gate) * layer.hidden + j
+                _copy(partial, at, gradient, place, min(width, layer.hidden - j))
 
-    row = plan.targets * plan.steps
-    for d in range(plan.targets):
-        for k in range(part, 1 + plan.hidden, parts):
-            a = plan.partial_head + k * row + d * plan.steps
-            b = plan.head + (k * plan.targets + d) * plan.horizon
-            _sum_rows(partials, chunks, a, row, gradient, b, plan.horizon, 1, 0, 1)
-    if plan.skip:
-        _sum_rows(
-            partials, chunks, plan.partial_skip, plan.steps, gradient, plan.skip_params, plan.horizon,
-            plan.seq_len, part, parts
-        )  # fmt: skip
-    if plan.future > 0:
+
+@subkernel
+def unpack_gradient(plan, partial, gradient, part, parts):
+    """Put the sum of all chunks into the order of the weights; one of ``parts`` parts."""
+    for k in range(len(plan.layers)):
+        layer = layer_at(plan, k)
+        own = layer.params + 4 * layer.hidden * layer.below
+        _unpack_layer(
+            layer, partial, layer.partial_below, layer.below, gradient, layer.params, part, parts
+        )
+        _unpack_layer(layer, partial, layer.partial_own, layer.own, gradient, own, part, parts)
+
+    outputs = plan.targets * plan.horizon
+    for k in range(part, 1 + plan.hidden, parts):
+        for d in range(plan.targets):
+            at = plan.partial_head + (k * plan.targets + d) * plan.steps
+            to = plan.head + k * outputs + d * plan.horizon
+            _copy(partial, at, gradient, to, plan.horizon)
+    for t in range(part, plan.seq_len if plan.skip else 0, parts):
+        at, to = plan.partial_skip + t * plan.steps, plan.skip_params + t * plan.horizon
+        _copy(partial, at, gradient, to, plan.horizon)
+    if part == 0:
         n = plan.targets * plan.future
-        _sum_rows(
-            partials,
-            chunks,
-            plan.partial_future,
-            n,
-            gradient,
-            plan.future_params,
-            n,
-            1,
-            part,
-            parts,
-        )
+        _copy(partial, plan.partial_future, gradient, plan.future_params, n)
 
 
-@register_jitable
+@subkernel
 def square_pieces(gradient, n, squares, part, parts):
     """squares[p] = sum of squares of piece p; ``gradient`` is zero beyond ``n``."""
     width = lanes(gradient)
@@ -107,7 +88,7 @@ def square_pieces(gradient, n, squares, part, parts):
         store(squares, 4 * width * piece, 0, acc)
 
 
-@register_jitable
+@subkernel
 def norm_of_pieces(squares, n, width):
     """Euclidean norm of the gradient, from ``square_pieces``."""
     total = 0.0

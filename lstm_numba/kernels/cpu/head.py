@@ -6,25 +6,24 @@ h is the top layer's state after the newest step, x[t, d] the window's own histo
 the covariates known in advance for step k. Weights of the skip are shared by the targets.
 """
 
-from numba.extending import register_jitable
-
+from ..jit import subkernel
 from ..losses import pointwise_loss
 from ..tile import ROWS, lanes, load, store, zeros
 from .plan import layer_at
 from .products import add_product
 
 
-@register_jitable
+@subkernel
 def _last_state(plan, top):
     """Place of [1, h] after the newest step, in the top layer's tape."""
     return top.tape + plan.seq_len * ROWS * top.row + top.h - 1
 
 
-@register_jitable
-def head_forward(plan, table, params, windows, order, first, valid, work):
+@subkernel
+def head_forward(plan, params, windows, first, valid, work):
     """Write (ROWS, targets, steps) to ``plan.out``; lanes beyond the horizon hold no meaning."""
     width = lanes(work)
-    bottom, top = layer_at(table, 0), layer_at(table, len(table) - 1)
+    bottom, top = layer_at(plan, 0), layer_at(plan, len(plan.layers) - 1)
     state, outputs, row = (
         _last_state(plan, top),
         plan.horizon * plan.targets,
@@ -46,7 +45,7 @@ def head_forward(plan, table, params, windows, order, first, valid, work):
 
     if plan.future > 0:
         for r in range(valid):
-            start = windows.target_starts[order[first + r]]
+            start = windows.target_starts[first + r]
             for d in range(plan.targets):
                 out = plan.out + r * row + d * plan.steps
                 for k in range(plan.horizon):
@@ -55,8 +54,8 @@ def head_forward(plan, table, params, windows, order, first, valid, work):
                         work[out + k] += params[plan.future_params + d * plan.future + column] * v
 
 
-@register_jitable
-def head_loss(plan, windows, order, first, valid, kind, delta, weight, work):
+@subkernel
+def head_loss(plan, windows, first, valid, kind, delta, weight, work):
     """Return the block's sum of losses; put ``weight`` times their derivatives in place of out."""
     total = 0.0
     delta, weight = work.dtype.type(delta), work.dtype.type(weight)
@@ -66,7 +65,7 @@ def head_loss(plan, windows, order, first, valid, kind, delta, weight, work):
             if r >= valid:
                 work[out : out + plan.steps] = 0
                 continue
-            start = windows.target_starts[order[first + r]]
+            start = windows.target_starts[first + r]
             shift = work[plan.shift + r * plan.targets + d]
             scale = work[plan.scale + r * plan.targets + d]
             for k in range(plan.horizon):
@@ -78,11 +77,11 @@ def head_loss(plan, windows, order, first, valid, kind, delta, weight, work):
     return total
 
 
-@register_jitable
-def head_backward(plan, table, packed, windows, order, first, valid, work, partial):
+@subkernel
+def head_backward(plan, packed, windows, first, valid, work, partial):
     """Add the head's weight gradients to ``partial``; write dh of the final state."""
     width = lanes(work)
-    bottom, top = layer_at(table, 0), layer_at(table, len(table) - 1)
+    bottom, top = layer_at(plan, 0), layer_at(plan, len(plan.layers) - 1)
     state, row = _last_state(plan, top), plan.targets * plan.steps
 
     for m in range(0, 1 + plan.hidden, ROWS):
@@ -106,7 +105,7 @@ def head_backward(plan, table, packed, windows, order, first, valid, work, parti
                 store(partial, place, plan.steps, acc)
 
     for r in range(valid if plan.future > 0 else 0):
-        start = windows.target_starts[order[first + r]]
+        start = windows.target_starts[first + r]
         for d in range(plan.targets):
             dout = plan.out + r * row + d * plan.steps
             for k in range(plan.horizon):

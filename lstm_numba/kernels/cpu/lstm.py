@@ -6,11 +6,12 @@ The symbols are those of ``kernels/__init__.py``, the places of the arrays those
 from numba.extending import register_jitable
 
 from ..cells import lstm_cell, lstm_cell_grad
+from ..jit import subkernel
 from ..tile import ROWS, lanes, load, quarters, store, zeros
 from .products import add_product, add_weight_gradient, dz_times_weights
 
 
-@register_jitable
+@subkernel
 def lstm_forward(layer, seq_len, packed, work, keep_tape):
     """Run one layer over a block, oldest step first.
 
@@ -78,7 +79,7 @@ def _cell_backward(layer, t, work, dh_at, dc_at, dy_at):
         store(work, gates + 3 * width, 4 * width, dzo)
 
 
-@register_jitable
+@subkernel
 def lstm_backward(layer, seq_len, chunk, packed, work, partial, dh, dc, dy, dy_given):
     """Pull gradients back through one layer over a block, newest step first.
 

@@ -1,12 +1,11 @@
 """Weights in the order in which the products read them, made once per update."""
 
-from numba.extending import register_jitable
-
+from ..jit import subkernel
 from ..tile import lanes, load, store
 from .plan import layer_at
 
 
-@register_jitable
+@subkernel
 def _pack_forward(layer, params, packed, part, parts):
     """w: for each block of units all rows of the weight matrix, four gates side by side."""
     width, hidden = lanes(params), layer.hidden
@@ -23,7 +22,7 @@ def _pack_forward(layer, params, packed, part, parts):
                     packed[place + unused] = 0
 
 
-@register_jitable
+@subkernel
 def pack_transposed(params, start, row, columns, rows, units, hidden, packed, place, part, parts):
     """Transpose a weight matrix into panels of four, then two and one vectors of columns.
 
@@ -49,7 +48,7 @@ def pack_transposed(params, start, row, columns, rows, units, hidden, packed, pl
         n += panel
 
 
-@register_jitable
+@subkernel
 def _pack_head(plan, params, packed, part, parts):
     """head_back: for each block of units all outputs, for the product dout head^T."""
     width = lanes(params)
@@ -63,11 +62,11 @@ def _pack_head(plan, params, packed, part, parts):
                 packed[place + lane] = params[source] if j < plan.hidden else 0
 
 
-@register_jitable
-def pack_weights(plan, table, params, packed, part, parts):
+@subkernel
+def pack_weights(plan, params, packed, part, parts):
     """Do one of ``parts`` parts of the packing; the parts may run side by side."""
-    for k in range(len(table)):
-        layer = layer_at(table, k)
+    for k in range(len(plan.layers)):
+        layer = layer_at(plan, k)
         row, hidden = 4 * layer.hidden, layer.hidden
         _pack_forward(layer, params, packed, part, parts)
         h_rows = layer.params + (layer.below + layer.own - hidden) * row

@@ -23,8 +23,8 @@ w_back   (columns / width, 4 units, width)            the transpose, for dh and 
 from typing import NamedTuple
 
 import numpy as np
-from numba.extending import register_jitable
 
+from ..jit import subkernel
 from ..tile import ROWS
 
 
@@ -51,10 +51,10 @@ class Layer(NamedTuple):
     partial_own: int
 
 
-@register_jitable
-def layer_at(table, k):
-    """Return row ``k`` of the table of layers: one type for any number of layers."""
-    t = table[k]
+@subkernel
+def layer_at(plan, k):
+    """Return layer ``k``; a row of a table, so that one type serves any number of layers."""
+    t = plan.layers[k]
     # fmt: off
     return Layer(
         t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11], t[12], t[13], t[14], t[15], t[16], t[17]
@@ -63,7 +63,7 @@ def layer_at(table, k):
 
 
 class Plan(NamedTuple):
-    """A network: its sizes, and the offsets of all but the layers."""
+    """A network: its sizes, and where all but the layers lies."""
 
     seq_len: int
     features: int
@@ -93,6 +93,7 @@ class Plan(NamedTuple):
     partial_skip: int
     partial_future: int
     n_partial: int
+    layers: np.ndarray  # (num_layers, fields of Layer) int64
 
 
 NORMS = {None: 0, "last": 1, "level": 2}
@@ -118,7 +119,7 @@ class _Offsets:
 
 
 def make_plan(network, lanes):
-    """Return the ``Plan`` of a network and its table of layers, for vectors of ``lanes`` numbers."""
+    """Return the ``Plan`` of a network, for vectors of ``lanes`` numbers."""
     hidden, seq_len, horizon = network.hidden_size, network.seq_len, network.horizon
     units, steps = _up(hidden, lanes), _up(horizon, lanes)
     outputs = horizon * network.targets
@@ -158,7 +159,7 @@ def make_plan(network, lanes):
     head = params
     skip = head + (1 + hidden) * outputs
     future = skip + (seq_len * horizon if network.skip else 0)
-    plan = Plan(
+    return Plan(
         seq_len=seq_len,
         features=network.features,
         hidden=hidden,
@@ -187,6 +188,6 @@ def make_plan(network, lanes):
         partial_head=partial.take(_up(1 + hidden, ROWS) * network.targets * steps),
         partial_skip=partial.take(_up(seq_len, ROWS) * steps if network.skip else 0),
         partial_future=partial.take(network.targets * network.future),
-        n_partial=partial.size,
+        n_partial=_up(partial.size, 4 * lanes),
+        layers=np.array(layers, dtype=np.int64),
     )
-    return plan, np.array(layers, dtype=np.int64)

@@ -8,13 +8,12 @@ the norm; update. Nothing returns to Python in between.
 from typing import NamedTuple
 
 import numpy as np
-from numba.extending import register_jitable
 
-from ..jit import kernel
+from ..jit import kernel, subkernel
 from ..tile import ROWS, lanes
 from ..updates import adam, adam_rate
 from .block import block_backward, block_forward
-from .gradients import norm_of_pieces, square_pieces, sum_chunks
+from .gradients import add_chunks, norm_of_pieces, square_pieces, unpack_gradient
 from .head import head_loss
 from .packing import pack_weights
 from .subnormals import flush_subnormals, restore_subnormals
@@ -43,7 +42,7 @@ class Buffers(NamedTuple):
     square: np.ndarray
     packed: np.ndarray  # (n_packed,)
     work: np.ndarray  # (threads, n_work)
-    partials: np.ndarray  # (chunks, n_partial)
+    partials: np.ndarray  # (chunks n_partial,)
     squares: np.ndarray
     losses: np.ndarray  # (chunks,) float64
 
@@ -62,10 +61,10 @@ class Step(NamedTuple):
     tape: bool  # keep what the backward pass needs
 
 
-@register_jitable
-def _train_chunk(plan, table, windows, order, start, n, chunk, chunks, step, buffers, work):
+@subkernel
+def _train_chunk(plan, windows, start, n, chunk, chunks, step, buffers, work):
     """Take one chunk of a batch of ``n`` windows forward and back; return its sum of losses."""
-    partial = buffers.partials[chunk]
+    partial = buffers.partials[chunk * plan.n_partial : (chunk + 1) * plan.n_partial]
     partial[:] = 0
     weight = 1.0 / (n * plan.horizon * plan.targets)
     blocks = -(-n // ROWS)
@@ -74,24 +73,20 @@ def _train_chunk(plan, table, windows, order, start, n, chunk, chunks, step, buf
         first, valid = start + block * ROWS, min(ROWS, n - block * ROWS)
         block_forward(
             plan,
-            table,
             buffers.params,
             buffers.packed,
             windows,
-            order,
             first,
             valid,
             work,
             step.tape,
         )
-        total += head_loss(
-            plan, windows, order, first, valid, step.loss, step.huber_delta, weight, work
-        )
-        block_backward(plan, table, buffers.packed, windows, order, first, valid, work, partial)
+        total += head_loss(plan, windows, first, valid, step.loss, step.huber_delta, weight, work)
+        block_backward(plan, buffers.packed, windows, first, valid, work, partial)
     return total
 
 
-@register_jitable
+@subkernel
 def _update(plan, step, steps_done, buffers, rank, size, shared):
     """Clip the gradient to a global norm and take one step of Adam."""
     width = lanes(buffers.gradient)
@@ -126,22 +121,9 @@ def _update(plan, step, steps_done, buffers, rank, size, shared):
 
 @kernel
 def train_batches(
-    plan,
-    table,
-    windows,
-    order,
-    first,
-    last,
-    batch_size,
-    step,
-    steps_done,
-    buffers,
-    update,
-    rank,
-    size,
-    shared,
+    plan, windows, first, last, batch_size, step, steps_done, update, buffers, rank, size, shared
 ):
-    """Train on batches ``first`` to ``last`` - 1 of ``order``; return the sum of the windows' losses.
+    """Train on batches ``first`` to ``last`` - 1 of the windows; return the sum of the windows' losses.
 
     Without ``update`` the weights stay as they are: the gradient of the mean loss of the last batch
     is left in ``buffers.gradient``.
@@ -152,10 +134,10 @@ def train_batches(
     total = 0.0
     for batch in range(first, last):
         start = batch * batch_size
-        n = min(batch_size, len(order) - start)
+        n = min(batch_size, len(windows.starts) - start)
         chunks = min(-(-n // ROWS), MAX_CHUNKS)
 
-        pack_weights(plan, table, buffers.params, buffers.packed, rank, size)
+        pack_weights(plan, buffers.params, buffers.packed, rank, size)
         if rank == 0:
             atomic_write(shared, TICKET, 0)
         meet(shared, size)
@@ -163,12 +145,14 @@ def train_batches(
         chunk = atomic_add(shared, TICKET, 1)
         while chunk < chunks:
             buffers.losses[chunk] = _train_chunk(
-                plan, table, windows, order, start, n, chunk, chunks, step, buffers, work
+                plan, windows, start, n, chunk, chunks, step, buffers, work
             )
             chunk = atomic_add(shared, TICKET, 1)
         meet(shared, size)
 
-        sum_chunks(plan, table, buffers.partials, chunks, buffers.gradient, rank, size)
+        add_chunks(plan, buffers.partials, chunks, rank, size)
+        meet(shared, size)
+        unpack_gradient(plan, buffers.partials, buffers.gradient, rank, size)
         for chunk in range(chunks):
             total += buffers.losses[chunk] * per_window
         meet(shared, size)
@@ -179,8 +163,8 @@ def train_batches(
 
 
 @kernel
-def infer(plan, table, windows, order, step, buffers, losses, out, rank, size, shared):
-    """Forecast the windows of ``order``, or sum up the losses of their forecasts.
+def infer(plan, windows, step, losses, out, buffers, rank, size, shared):
+    """Forecast all windows, or sum up the losses of their forecasts.
 
     Parameters
     ----------
@@ -188,24 +172,22 @@ def infer(plan, table, windows, order, step, buffers, losses, out, rank, size, s
     out : (windows or 0, horizon, targets)      out: forecasts in the units of the inputs
     """
     mode = flush_subnormals()
-    n, work = len(order), buffers.work[rank]
-    pack_weights(plan, table, buffers.params, buffers.packed, rank, size)
+    n, work = len(windows.starts), buffers.work[rank]
+    pack_weights(plan, buffers.params, buffers.packed, rank, size)
     meet(shared, size)
     for block in range(rank, -(-n // ROWS), size):
         row, valid = block * ROWS, min(ROWS, n - block * ROWS)
-        block_forward(
-            plan, table, buffers.params, buffers.packed, windows, order, row, valid, work, step.tape
-        )
+        block_forward(plan, buffers.params, buffers.packed, windows, row, valid, work, step.tape)
         if len(out) > 0:
             _write_forecast(plan, row, valid, work, out)
         if len(losses) > 0:
             losses[block] = head_loss(
-                plan, windows, order, row, valid, step.loss, step.huber_delta, 0.0, work
+                plan, windows, row, valid, step.loss, step.huber_delta, 0.0, work
             )
     restore_subnormals(mode)
 
 
-@register_jitable
+@subkernel
 def _write_forecast(plan, row, valid, work, out):
     """Undo the shift and scale of each window."""
     for r in range(valid):

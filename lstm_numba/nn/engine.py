@@ -1,0 +1,117 @@
+"""A network set up to run: the arrays that its kernels work on, and the threads that run them."""
+
+import numpy as np
+
+from ..kernels import load
+from ..kernels.cpu import Buffers, Step, Team, Windows
+from ..kernels.losses import LOSSES
+
+
+def make_step(
+    loss="mse", huber_delta=1.0, learning_rate=1e-3, weight_decay=0.0, clip_norm=None, beta1=0.9, beta2=0.999,
+    epsilon=1e-8, tape=True
+):  # fmt: skip
+    """Return the kernels' ``Step``; ``clip_norm=None`` does not clip."""
+    return Step(
+        loss=LOSSES[loss],
+        huber_delta=float(huber_delta),
+        learning_rate=float(learning_rate),
+        beta1=float(beta1),
+        beta2=float(beta2),
+        epsilon=float(epsilon),
+        weight_decay=float(weight_decay),
+        clip_norm=float("inf") if clip_norm is None else float(clip_norm),
+        tape=tape,
+    )
+
+
+class Engine:
+    """A network set up to run; use as a context manager, its threads end with it.
+
+    Parameters
+    ----------
+    network : Network
+    params : array, (network.layout.size,)
+        Copied; ``params`` of the engine is the copy that training changes.
+    n_threads : int
+    batch_size : int
+        Largest batch to train on; 0 if there is none.
+    """
+
+    def __init__(self, network, params, n_threads=1, batch_size=0):
+        self._kernels = load("cpu")
+        self._dtype = np.dtype(network.dtype)
+        lanes = self._kernels.VECTOR_BYTES // self._dtype.itemsize
+        self._plan = plan = self._kernels.make_plan(network, lanes)
+        self._team = Team(n_threads)
+
+        piece = self._kernels.PIECE
+        padded = -(-plan.n_params // piece) * piece if batch_size else 0
+        chunks = min(-(-batch_size // self._kernels.ROWS), self._kernels.MAX_CHUNKS)
+        self._buffers = Buffers(
+            # Products read whole vectors, also at the end.
+            params=np.zeros(plan.n_params + 4 * lanes, self._dtype),
+            gradient=np.zeros(padded, self._dtype),
+            mean=np.zeros(padded, self._dtype),
+            square=np.zeros(padded, self._dtype),
+            packed=np.zeros(plan.n_packed, self._dtype),
+            work=np.zeros((n_threads, plan.n_work), self._dtype),
+            partials=np.zeros(chunks * plan.n_partial, self._dtype),
+            squares=np.zeros(padded // piece * 4 * lanes, self._dtype),
+            losses=np.zeros(self._kernels.MAX_CHUNKS),
+        )
+        self.params[:] = params
+
+    def __enter__(self):
+        self._team.__enter__()
+        return self
+
+    def __exit__(self, *exception):
+        self._team.__exit__(*exception)
+
+    @property
+    def params(self):
+        """Flat weights, (network.layout.size,); writing to them changes the network."""
+        return self._buffers.params[: self._plan.n_params]
+
+    @property
+    def gradient(self):
+        """Flat gradient of the last batch, (network.layout.size,)."""
+        return self._buffers.gradient[: self._plan.n_params]
+
+    def _together(self, kernel, windows, *args):
+        """Run a kernel on all threads; return what the first one returns."""
+        kinds = (self._dtype, np.int64, self._dtype, np.int64)
+        # Kernels are compiled for one type of array: native, C-ordered, writable.
+        windows = Windows(
+            *(np.require(array, kind, "CAW") for array, kind in zip(windows, kinds, strict=True))
+        )
+        team, values = self._team, [None] * self._team.size
+
+        def share(rank):
+            values[rank] = kernel(
+                self._plan, windows, *args, self._buffers, rank, team.size, team.shared
+            )
+
+        team.run(share)
+        return values[0]
+
+    def train(self, windows, first, last, batch_size, step, steps_done, update=True):
+        """Train on batches ``first`` to ``last`` - 1; return the sum of the windows' losses."""
+        args = first, last, batch_size, step, steps_done, update
+        return self._together(self._kernels.train_batches, windows, *args)
+
+    def forecast(self, windows):
+        """Return forecasts (n, horizon, targets) in the units of the inputs."""
+        plan = self._plan
+        out = np.empty((len(windows.starts), plan.horizon, plan.targets), self._dtype)
+        self._together(self._kernels.infer, windows, make_step(tape=False), np.empty(0), out)
+        return out
+
+    def loss(self, windows, step):
+        """Return the mean loss over all windows."""
+        n, plan = len(windows.starts), self._plan
+        losses = np.empty(-(-n // self._kernels.ROWS))
+        out = np.empty((0, plan.horizon, plan.targets), self._dtype)
+        self._together(self._kernels.infer, windows, step._replace(tape=False), losses, out)
+        return float(losses.sum()) / (n * plan.horizon * plan.targets)
