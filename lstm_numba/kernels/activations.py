@@ -63,7 +63,13 @@ def _limits_in_precision(x):
     # Adding 1.5 * 2^m (m mantissa bits) rounds to an integer, which then stands in the low bits.
     if _single(x):
         return lambda x: (12582912.0, 0.693359375, -2.12194440054690581e-4, 88.0, 9.02)
-    return lambda x: (6755399441055744.0, 0.6931471803691238, 1.9082149292705878e-10, 708.5, 19.07)
+    return lambda x: (
+        6755399441055744.0,
+        0.6931471803691238,
+        1.9082149292705878e-10,
+        708.5,
+        19.07,
+    )
 
 
 @register_jitable(forceinline=True)

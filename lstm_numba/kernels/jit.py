@@ -30,7 +30,9 @@ def cache_folder():
     sources = sorted(Path(__file__).parent.rglob("*.py"))
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources))
     base = config.CACHE_DIR or AppDirs("lstm_numba", appauthor=False).user_cache_dir
-    return os.path.join(base, f"kernels-{digest.hexdigest()[:16]}-{8 * VECTOR_BYTES}bit")
+    return os.path.join(
+        base, f"kernels-{digest.hexdigest()[:16]}-{8 * VECTOR_BYTES}bit"
+    )
 
 
 class _Locator(_CacheLocator):
@@ -98,5 +100,8 @@ def kernel(function):
 
 # A function that only kernels call: no entry from Python, compiled as part of its callers.
 subkernel = njit(
-    error_model="numpy", boundscheck=False, no_cpython_wrapper=True, no_cfunc_wrapper=True
+    error_model="numpy",
+    boundscheck=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
 )

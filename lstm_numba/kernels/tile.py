@@ -67,7 +67,9 @@ def lanes_of(scalar):
 class _TileModel(models.PrimitiveModel):
     def __init__(self, manager, tile):
         scalar = ir.FloatType() if tile.scalar is types.float32 else ir.DoubleType()
-        super().__init__(manager, tile, ir.ArrayType(ir.VectorType(scalar, tile.lanes), tile.rows))
+        super().__init__(
+            manager, tile, ir.ArrayType(ir.VectorType(scalar, tile.lanes), tile.rows)
+        )
 
 
 # --- building blocks -----------------------------------------------------------------------------
@@ -81,7 +83,9 @@ def _splat(builder, vector_type, scalar):
     """Return the vector whose lanes all hold ``scalar``."""
     undefined, index = ir.Constant(vector_type, ir.Undefined), ir.IntType(32)
     single = builder.insert_element(undefined, scalar, index(0))
-    zeros = ir.Constant(ir.VectorType(index, vector_type.count), [0] * vector_type.count)
+    zeros = ir.Constant(
+        ir.VectorType(index, vector_type.count), [0] * vector_type.count
+    )
     return builder.shuffle_vector(single, undefined, zeros)
 
 
@@ -89,7 +93,9 @@ def _by_row(context, builder, tile, emit, *tiles):
     """Return the tile whose row r is ``emit(r, rows r of the tiles)``."""
     out = ir.Constant(context.get_value_type(tile), ir.Undefined)
     for r in range(tile.rows):
-        out = builder.insert_value(out, emit(r, *(builder.extract_value(t, r) for t in tiles)), r)
+        out = builder.insert_value(
+            out, emit(r, *(builder.extract_value(t, r) for t in tiles)), r
+        )
     return out
 
 
@@ -100,7 +106,9 @@ def _declare(builder, name, value_type, n_args):
         lanes, scalar = f"v{value_type.count}", value_type.element
     bits = 32 if isinstance(scalar, ir.FloatType) else 64
     signature = ir.FunctionType(value_type, [value_type] * n_args)
-    return cgutils.get_or_insert_function(builder.module, signature, f"llvm.{name}.{lanes}f{bits}")
+    return cgutils.get_or_insert_function(
+        builder.module, signature, f"llvm.{name}.{lanes}f{bits}"
+    )
 
 
 def _address(context, builder, array_type, array, index, pointee):
@@ -126,17 +134,24 @@ def elementwise(emit, n_args):
         def codegen(context, builder, signature, args):
             given = zip(args, signature.args, strict=True)
             if not isinstance(kind, Tile):
-                return emit(builder, *(context.cast(builder, a, t, kind) for a, t in given))
+                return emit(
+                    builder, *(context.cast(builder, a, t, kind) for a, t in given)
+                )
             vector = _vector_type(context, kind)
             rows = []
             for value, ty in given:
                 if isinstance(ty, Tile):
-                    rows.append([builder.extract_value(value, r) for r in range(kind.rows)])
+                    rows.append(
+                        [builder.extract_value(value, r) for r in range(kind.rows)]
+                    )
                 else:
                     scalar = context.cast(builder, value, ty, kind.scalar)
                     rows.append([_splat(builder, vector, scalar)] * kind.rows)
             return _by_row(
-                context, builder, kind, lambda r: emit(builder, *(row[r] for row in rows))
+                context,
+                builder,
+                kind,
+                lambda r: emit(builder, *(row[r] for row in rows)),
             )
 
         return codegen
@@ -178,7 +193,9 @@ _FLAGS = ("contract",)
 
 
 def _bind(python_operator, instruction):
-    operation = elementwise(lambda b, x, y: getattr(b, instruction)(x, y, flags=_FLAGS), 2)
+    operation = elementwise(
+        lambda b, x, y: getattr(b, instruction)(x, y, flags=_FLAGS), 2
+    )
 
     @overload(python_operator)
     def on_tiles(x, y):
@@ -201,11 +218,17 @@ def _negative(x):
         return lambda x: 0.0 - x
 
 
-fma = elementwise(lambda b, x, y, z: b.call(_declare(b, "fma", x.type, 3), [x, y, z]), 3)
+fma = elementwise(
+    lambda b, x, y, z: b.call(_declare(b, "fma", x.type, 3), [x, y, z]), 3
+)
 
 # ``bound < x ? bound : x`` keeps a NaN in x, and is one instruction.
-at_most = elementwise(lambda b, x, bound: b.select(b.fcmp_ordered("<", bound, x), bound, x), 2)
-at_least = elementwise(lambda b, x, bound: b.select(b.fcmp_ordered(">", bound, x), bound, x), 2)
+at_most = elementwise(
+    lambda b, x, bound: b.select(b.fcmp_ordered("<", bound, x), bound, x), 2
+)
+at_least = elementwise(
+    lambda b, x, bound: b.select(b.fcmp_ordered(">", bound, x), bound, x), 2
+)
 
 
 def _emit_power_of_two(builder, x):
@@ -217,10 +240,14 @@ def _emit_power_of_two(builder, x):
 
     def constant(value):
         if is_vector:
-            return ir.Constant(ir.VectorType(integer, x.type.count), [value] * x.type.count)
+            return ir.Constant(
+                ir.VectorType(integer, x.type.count), [value] * x.type.count
+            )
         return integer(value)
 
-    low = builder.bitcast(x, ir.VectorType(integer, x.type.count) if is_vector else integer)
+    low = builder.bitcast(
+        x, ir.VectorType(integer, x.type.count) if is_vector else integer
+    )
     exponent = builder.shl(builder.add(low, constant(bias)), constant(mantissa))
     return builder.bitcast(exponent, x.type)
 
@@ -231,17 +258,36 @@ power_of_two = elementwise(_emit_power_of_two, 1)
 # --- making, reading and writing tiles -------------------------------------------------------------
 
 
+def _read(context, builder, tile, array_type, array, start, stride):
+    """Return the tile whose row r is read at ``start + r * stride``."""
+
+    def one(r):
+        index = _row_index(builder, start, stride, r)
+        vector_type = _vector_type(context, tile)
+        vector = builder.load(
+            _address(context, builder, array_type, array, index, vector_type)
+        )
+        vector.align = tile.scalar.bitwidth // 8
+        return vector
+
+    return _by_row(context, builder, tile, one)
+
+
 @intrinsic
 def lanes(typing_context, array):
     """Numbers of the array's dtype in one vector register."""
     count = lanes_of(array.dtype)
-    return types.intp(array), lambda context, builder, signature, args: ir.IntType(64)(count)
+    return types.intp(array), lambda context, builder, signature, args: ir.IntType(64)(
+        count
+    )
 
 
 @intrinsic(prefer_literal=True)
 def zeros(typing_context, array, rows, vectors):
     """Tile of zeros in the array's dtype; ``rows`` and ``vectors`` are constants."""
-    if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
+    if not isinstance(rows, types.IntegerLiteral) or not isinstance(
+        vectors, types.IntegerLiteral
+    ):
         return None
     tile = Tile(array.dtype, rows.literal_value, vectors.literal_value)
 
@@ -254,21 +300,26 @@ def zeros(typing_context, array, rows, vectors):
 @intrinsic(prefer_literal=True)
 def load(typing_context, array, start, stride, rows, vectors):
     """Tile whose row r is read at ``start + r * stride``; ``rows`` and ``vectors`` are constants."""
-    if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
+    if not isinstance(rows, types.IntegerLiteral) or not isinstance(
+        vectors, types.IntegerLiteral
+    ):
         return None
     tile = Tile(array.dtype, rows.literal_value, vectors.literal_value)
 
     def codegen(context, builder, signature, args):
-        def one(r):
-            index = _row_index(builder, args[1], args[2], r)
-            pointer = _address(context, builder, array, args[0], index, _vector_type(context, tile))
-            vector = builder.load(pointer)
-            vector.align = array.dtype.bitwidth // 8
-            return vector
-
-        return _by_row(context, builder, tile, one)
+        return _read(context, builder, tile, array, *args[:3])
 
     return tile(array, types.intp, types.intp, rows, vectors), codegen
+
+
+@intrinsic
+def load_like(typing_context, tile, array, start, stride):
+    """Tile of the shape of ``tile`` whose row r is read at ``start + r * stride``."""
+
+    def codegen(context, builder, signature, args):
+        return _read(context, builder, tile, array, *args[1:])
+
+    return tile(tile, array, types.intp, types.intp), codegen
 
 
 @intrinsic
@@ -278,7 +329,9 @@ def store(typing_context, array, start, stride, tile):
     def codegen(context, builder, signature, args):
         for r in range(tile.rows):
             index = _row_index(builder, args[1], args[2], r)
-            pointer = _address(context, builder, array, args[0], index, _vector_type(context, tile))
+            pointer = _address(
+                context, builder, array, args[0], index, _vector_type(context, tile)
+            )
             instruction = builder.store(builder.extract_value(args[3], r), pointer)
             instruction.align = array.dtype.bitwidth // 8
         return context.get_dummy_value()
@@ -307,27 +360,64 @@ def outer_add(typing_context, acc, a, start, stride, w, w_start):
     return acc(acc, a, types.intp, types.intp, w, types.intp), codegen
 
 
+def _split(parts):
+    """Return an intrinsic that cuts a tile's lanes, from left to right, into equal parts."""
+
+    @intrinsic
+    def split(typing_context, tile):
+        part = Tile(tile.scalar, tile.rows, tile.vectors // parts)
+
+        def codegen(context, builder, signature, args):
+            def one(k):
+                lanes = range(k * part.lanes, (k + 1) * part.lanes)
+                mask = ir.Constant(
+                    ir.VectorType(ir.IntType(32), part.lanes), list(lanes)
+                )
+                undefined = ir.Constant(_vector_type(context, tile), ir.Undefined)
+                pick = lambda r, v: builder.shuffle_vector(v, undefined, mask)  # noqa: E731
+                return _by_row(context, builder, part, pick, args[0])
+
+            tiles = [one(k) for k in range(parts)]
+            return context.make_tuple(builder, signature.return_type, tiles)
+
+        return types.UniTuple(part, parts)(tile), codegen
+
+    return split
+
+
+thirds, quarters = _split(3), _split(4)
+
+
 @intrinsic
-def quarters(typing_context, tile):
-    """The four quarters of a tile, lanes from left to right, as a tuple of tiles."""
-    part = Tile(tile.scalar, tile.rows, tile.vectors // 4)
+def side_by_side(typing_context, a, b, c):
+    """One tile of the lanes of three."""
+    whole = Tile(a.scalar, a.rows, a.vectors + b.vectors + c.vectors)
 
     def codegen(context, builder, signature, args):
-        index = ir.IntType(32)
+        def join(left, right, n_left, n_right):
+            # A shuffle takes two vectors of one length: widen the shorter.
+            index = ir.IntType(32)
+            n = max(n_left, n_right)
 
-        def quarter(k):
-            mask = ir.Constant(
-                ir.VectorType(index, part.lanes), list(range(k * part.lanes, (k + 1) * part.lanes))
+            def widen(v, have):
+                if have == n:
+                    return v
+                mask = [k if k < have else 0 for k in range(n)]
+                undefined = ir.Constant(v.type, ir.Undefined)
+                return builder.shuffle_vector(
+                    v, undefined, ir.Constant(ir.VectorType(index, n), mask)
+                )
+
+            mask = [*range(n_left), *range(n, n + n_right)]
+            constant = ir.Constant(ir.VectorType(index, len(mask)), mask)
+            return builder.shuffle_vector(
+                widen(left, n_left), widen(right, n_right), constant
             )
-            undefined = ir.Constant(_vector_type(context, tile), ir.Undefined)
-            return _by_row(
-                context,
-                builder,
-                part,
-                lambda r, v: builder.shuffle_vector(v, undefined, mask),
-                args[0],
-            )
 
-        return context.make_tuple(builder, signature.return_type, [quarter(k) for k in range(4)])
+        def row(r, x, y, z):
+            xy = join(x, y, a.lanes, b.lanes)
+            return join(xy, z, a.lanes + b.lanes, c.lanes)
 
-    return types.UniTuple(part, 4)(tile), codegen
+        return _by_row(context, builder, whole, row, *args)
+
+    return whole(a, b, c), codegen

@@ -84,7 +84,10 @@ class Engine:
         kinds = (self._dtype, np.int64, self._dtype, np.int64)
         # Kernels are compiled for one type of array: native, C-ordered, writable.
         windows = Windows(
-            *(np.require(array, kind, "CAW") for array, kind in zip(windows, kinds, strict=True))
+            *(
+                np.require(array, kind, "CAW")
+                for array, kind in zip(windows, kinds, strict=True)
+            )
         )
         team, values = self._team, [None] * self._team.size
 
@@ -105,7 +108,9 @@ class Engine:
         """Return forecasts (n, horizon, targets) in the units of the inputs."""
         plan = self._plan
         out = np.empty((len(windows.starts), plan.horizon, plan.targets), self._dtype)
-        self._together(self._kernels.infer, windows, make_step(tape=False), np.empty(0), out)
+        self._together(
+            self._kernels.infer, windows, make_step(tape=False), np.empty(0), out
+        )
         return out
 
     def loss(self, windows, step):
@@ -113,5 +118,7 @@ class Engine:
         n, plan = len(windows.starts), self._plan
         losses = np.empty(-(-n // self._kernels.ROWS))
         out = np.empty((0, plan.horizon, plan.targets), self._dtype)
-        self._together(self._kernels.infer, windows, step._replace(tape=False), losses, out)
+        self._together(
+            self._kernels.infer, windows, step._replace(tape=False), losses, out
+        )
         return float(losses.sum()) / (n * plan.horizon * plan.targets)

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..kernels.cpu import Windows
+from ..kernels.cpu import CELLS, Windows
 from .engine import Engine, make_step
 from .inits import glorot_uniform, orthogonal
 from .params import ParamLayout
@@ -51,6 +51,7 @@ class Network:
     features: int
     horizon: int
     targets: int
+    cell: str = "lstm"
     hidden_size: int = 64
     num_layers: int = 1
     future: int = 0
@@ -62,11 +63,14 @@ class Network:
     def layout(self):
         """Names and shapes of the weights as they are stored: inputs x outputs."""
         hidden, outputs = self.hidden_size, self.horizon * self.targets
+        columns = CELLS[self.cell].gates * hidden
+        # The candidate of a GRU adds up its two biases only after the reset gate.
+        biases = ("bias_ih", "bias_hh") if CELLS[self.cell].x_bias else ("bias",)
         shapes = {}
         for k in range(self.num_layers):
-            shapes[f"weight_ih_l{k}"] = (hidden if k else self.features, 4 * hidden)
-            shapes[f"bias_l{k}"] = (4 * hidden,)
-            shapes[f"weight_hh_l{k}"] = (hidden, 4 * hidden)
+            shapes[f"weight_ih_l{k}"] = (hidden if k else self.features, columns)
+            shapes |= {f"{bias}_l{k}": (columns,) for bias in biases}
+            shapes[f"weight_hh_l{k}"] = (hidden, columns)
         shapes["head.bias"] = (outputs,)
         shapes["head.weight"] = (hidden, outputs)
         if self.skip:
@@ -84,7 +88,10 @@ class Network:
         (targets, future).
         """
         stored = self.layout.views(flat)
-        return {name: view if name == "future.weight" else view.T for name, view in stored.items()}
+        return {
+            name: view if name == "future.weight" else view.T
+            for name, view in stored.items()
+        }
 
     def init(self, rng):
         """Draw initial weights: Keras's defaults (glorot, orthogonal, forget bias 1).
@@ -98,7 +105,8 @@ class Network:
             w_x, w_h = weights[f"weight_ih_l{k}"], weights[f"weight_hh_l{k}"]
             w_x[...] = glorot_uniform(rng, *w_x.shape)
             w_h[...] = orthogonal(rng, *w_h.shape)
-            weights[f"bias_l{k}"][hidden : 2 * hidden] = 1
+            if self.cell == "lstm":
+                weights[f"bias_l{k}"][hidden : 2 * hidden] = 1
         if not self.skip:
             head = weights["head.weight"]
             head[...] = glorot_uniform(rng, *head.shape)
@@ -109,7 +117,9 @@ class Network:
         with Engine(self, params, n_threads) as engine:
             return engine.forecast(windows)
 
-    def loss_and_gradient(self, params, windows, loss="mse", huber_delta=1.0, n_threads=1):
+    def loss_and_gradient(
+        self, params, windows, loss="mse", huber_delta=1.0, n_threads=1
+    ):
         """Return the mean loss over all windows, and its gradient as a flat vector."""
         n = len(windows.starts)
         step = make_step(loss=loss, huber_delta=huber_delta)

@@ -98,7 +98,8 @@ def train(
             for epoch in range(max_epochs):
                 order = rng.permutation(n)
                 shuffled = windows._replace(
-                    starts=windows.starts[order], target_starts=windows.target_starts[order]
+                    starts=windows.starts[order],
+                    target_starts=windows.target_starts[order],
                 )
                 total, first = 0.0, 0
                 while first < batches:
@@ -109,13 +110,18 @@ def train(
                     )
                     seconds = time.perf_counter() - began
                     at_once = max(
-                        1, min(2 * at_once, int((last - first) * _KERNEL_SECONDS / seconds))
+                        1,
+                        min(
+                            2 * at_once, int((last - first) * _KERNEL_SECONDS / seconds)
+                        ),
                     )
                     first = last
 
                 train_loss = total / n
                 valid_loss = engine.loss(validation, step) if validation else math.nan
-                if not math.isfinite(train_loss) or (validation and not math.isfinite(valid_loss)):
+                if not math.isfinite(train_loss) or (
+                    validation and not math.isfinite(valid_loss)
+                ):
                     raise FloatingPointError(
                         f"The loss must stay finite, but in epoch {epoch + 1} it became {train_loss} "
                         f"(learning_rate={learning_rate}). Use a smaller learning_rate, or a smaller "

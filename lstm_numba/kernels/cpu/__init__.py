@@ -2,6 +2,7 @@
 
 from ..tile import ROWS as ROWS
 from ..tile import VECTOR_BYTES as VECTOR_BYTES
+from .cell import CELLS as CELLS
 from .gradients import PIECE as PIECE
 from .plan import make_plan as make_plan
 from .team import Team as Team

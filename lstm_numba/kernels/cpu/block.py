@@ -3,8 +3,8 @@
 from ..jit import subkernel
 from ..tile import ROWS
 from .head import head_backward, head_forward
-from .lstm import lstm_backward, lstm_forward
 from .plan import layer_at
+from .recurrent import layer_backward, layer_forward
 
 
 @subkernel
@@ -57,7 +57,9 @@ def block_forward(plan, params, packed, windows, first, valid, work, keep_tape):
     _reset(plan, work)
     _gather(plan, windows, first, valid, work)
     for k in range(len(plan.layers)):
-        lstm_forward(layer_at(plan, k), plan.seq_len, packed, work, keep_tape)
+        layer_forward(
+            plan.cell, layer_at(plan, k), plan.seq_len, packed, work, keep_tape
+        )
     head_forward(plan, params, windows, first, valid, work)
 
 
@@ -70,15 +72,7 @@ def block_backward(plan, packed, windows, first, valid, work, partial):
         if not top:
             work[plan.dh : plan.dh + ROWS * layer.units] = 0
         work[plan.dc : plan.dc + ROWS * layer.units] = 0
-        lstm_backward(
-            layer,
-            plan.seq_len,
-            plan.chunk,
-            packed,
-            work,
-            partial,
-            plan.dh,
-            plan.dc,
-            plan.dy,
-            not top,
-        )
+        layer_backward(
+            plan.cell, layer, plan.seq_len, plan.chunk, packed, work, partial,
+            plan.dh, plan.dc, plan.dy, not top
+        )  # fmt: skip

@@ -40,27 +40,32 @@ def _copy(source, at, target, to, n):
 
 
 @subkernel
-def _unpack_layer(layer, partial, start, rows, gradient, to, part, parts):
-    """Put rows of a layer, which lie as (units / lanes, 4, lanes), into the order of the weights."""
+def _unpack_rows(cell, layer, turn, partial, start, rows, gradient, to, part, parts):
+    """Put rows, which lie as (units / lanes, gates, lanes), into the order of the weights."""
     width = lanes(gradient)
     for k in range(part, rows, parts):
         for j in range(0, layer.hidden, width):
-            for gate in range(4):
-                at = start + 4 * (k * layer.units + j) + gate * width
-                place = to + (4 * k + gate) * layer.hidden + j
+            for slot in range(cell.gates):
+                gate = (slot + turn) % cell.gates
+                at = start + cell.gates * (k * layer.units + j) + slot * width
+                place = to + (cell.gates * k + gate) * layer.hidden + j
                 _copy(partial, at, gradient, place, min(width, layer.hidden - j))
 
 
 @subkernel
 def unpack_gradient(plan, partial, gradient, part, parts):
     """Put the sum of all chunks into the order of the weights; one of ``parts`` parts."""
+    cell, turn = plan.cell, plan.cell.x_turn
     for k in range(len(plan.layers)):
         layer = layer_at(plan, k)
-        own = layer.params + 4 * layer.hidden * layer.below
-        _unpack_layer(
-            layer, partial, layer.partial_below, layer.below, gradient, layer.params, part, parts
-        )
-        _unpack_layer(layer, partial, layer.partial_own, layer.own, gradient, own, part, parts)
+        row = cell.gates * layer.hidden
+        to = layer.params
+        at, n = layer.partial_below, layer.below
+        _unpack_rows(cell, layer, turn, partial, at, n, gradient, to, part, parts)
+        to, at, n = to + n * row, layer.partial_x, layer.x
+        _unpack_rows(cell, layer, turn, partial, at, n, gradient, to, part, parts)
+        to, at, n = to + n * row, layer.partial_h, 1 + layer.hidden
+        _unpack_rows(cell, layer, 0, partial, at, n, gradient, to, part, parts)
 
     outputs = plan.targets * plan.horizon
     for k in range(part, 1 + plan.hidden, parts):

@@ -34,12 +34,22 @@ def head_forward(plan, params, windows, first, valid, work):
         for k in range(0, plan.steps, width):
             acc = zeros(work, ROWS, 1)
             w = plan.head + d * plan.horizon + k
-            acc = add_product(acc, work, state, top.row, 1, 1 + plan.hidden, params, w, outputs)
+            acc = add_product(
+                acc, work, state, top.row, 1, 1 + plan.hidden, params, w, outputs
+            )
             if plan.skip:
                 w = plan.skip_params + k
                 step = ROWS * bottom.row
                 acc = add_product(
-                    acc, work, history, bottom.row, step, plan.seq_len, params, w, plan.horizon
+                    acc,
+                    work,
+                    history,
+                    bottom.row,
+                    step,
+                    plan.seq_len,
+                    params,
+                    w,
+                    plan.horizon,
                 )
             store(work, plan.out + d * plan.steps + k, row, acc)
 
@@ -50,8 +60,12 @@ def head_forward(plan, params, windows, first, valid, work):
                 out = plan.out + r * row + d * plan.steps
                 for k in range(plan.horizon):
                     for column in range(plan.future):
-                        v = windows.inputs[start + k, plan.features - plan.future + column]
-                        work[out + k] += params[plan.future_params + d * plan.future + column] * v
+                        v = windows.inputs[
+                            start + k, plan.features - plan.future + column
+                        ]
+                        work[out + k] += (
+                            params[plan.future_params + d * plan.future + column] * v
+                        )
 
 
 @subkernel
@@ -88,7 +102,9 @@ def head_backward(plan, packed, windows, first, valid, work, partial):
         for n in range(0, row, width):
             place = plan.partial_head + m * row + n
             acc = load(partial, place, row, ROWS, 1)
-            acc = add_product(acc, work, state + m, 1, top.row, ROWS, work, plan.out + n, row)
+            acc = add_product(
+                acc, work, state + m, 1, top.row, ROWS, work, plan.out + n, row
+            )
             store(partial, place, row, acc)
 
     if plan.skip:
@@ -100,7 +116,15 @@ def head_backward(plan, packed, windows, first, valid, work, partial):
                 for d in range(plan.targets):
                     a, dout = history + d, plan.out + d * plan.steps + k
                     acc = add_product(
-                        acc, work, a, ROWS * bottom.row, bottom.row, ROWS, work, dout, row
+                        acc,
+                        work,
+                        a,
+                        ROWS * bottom.row,
+                        bottom.row,
+                        ROWS,
+                        work,
+                        dout,
+                        row,
                     )
                 store(partial, place, plan.steps, acc)
 
@@ -111,7 +135,9 @@ def head_backward(plan, packed, windows, first, valid, work, partial):
             for k in range(plan.horizon):
                 for column in range(plan.future):
                     v = windows.inputs[start + k, plan.features - plan.future + column]
-                    partial[plan.partial_future + d * plan.future + column] += work[dout + k] * v
+                    partial[plan.partial_future + d * plan.future + column] += (
+                        work[dout + k] * v
+                    )
 
     outputs = plan.horizon * plan.targets
     for j in range(0, top.units, width):

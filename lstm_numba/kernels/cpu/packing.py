@@ -6,44 +6,45 @@ from .plan import layer_at
 
 
 @subkernel
-def _pack_forward(layer, params, packed, part, parts):
-    """w: for each block of units all rows of the weight matrix, four gates side by side."""
-    width, hidden = lanes(params), layer.hidden
-    inputs = layer.below + layer.own
+def _pack_forward(cell, layer, params, packed, part, parts):
+    """w: for each vector of units all rows of the weight matrix, the gates side by side."""
+    width, hidden, gates = lanes(params), layer.hidden, cell.gates
+    inputs = layer.below + layer.x + 1 + hidden
     for block in range(part, layer.units // width, parts):
         j = block * width
         valid = min(width, hidden - j)
         for k in range(inputs):
-            for gate in range(4):
-                source = layer.params + (k * 4 + gate) * hidden + j
-                place = layer.w + (block * inputs + k) * 4 * width + gate * width
+            turn = cell.x_turn if k < layer.below + layer.x else 0
+            for slot in range(gates):
+                gate = (slot + turn) % gates
+                source = layer.params + (k * gates + gate) * hidden + j
+                place = layer.w + ((block * inputs + k) * gates + slot) * width
                 store(packed, place, 0, load(params, source, 0, 1, 1))
                 for unused in range(valid, width):
                     packed[place + unused] = 0
 
 
 @subkernel
-def pack_transposed(params, start, row, columns, rows, units, hidden, packed, place, part, parts):
-    """Transpose a weight matrix into panels of four, then two and one vectors of columns.
-
-    The matrix has ``columns`` rows of length ``row`` in ``params``; its entries become the rows of
-    the panels: ``rows`` groups of ``hidden`` units, each unit block with the groups side by side.
-    """
-    width = lanes(params)
+def _pack_transposed(
+    cell, layer, turn, params, start, columns, packed, place, part, parts
+):
+    """w_back: transpose ``columns`` rows of the weight matrix into panels of 4, 2 or 1 vectors."""
+    width, hidden, gates = lanes(params), layer.hidden, cell.gates
     padded = -(-columns // width) * width
     n = 0
     while n < padded:
         left = (padded - n) // width
         panel = width * (4 if left >= 4 else 2 if left >= 2 else 1)
-        for block in range(part, units // width, parts):
-            for gate in range(rows):
+        for block in range(part, layer.units // width, parts):
+            for slot in range(gates):
+                gate = (slot + turn) % gates
                 for lane in range(width):
                     j = block * width + lane
-                    q = (block * rows + gate) * width + lane
-                    to = place + n * rows * units + q * panel
+                    q = (block * gates + slot) * width + lane
+                    to = place + n * gates * layer.units + q * panel
                     for column in range(panel):
                         inside = j < hidden and n + column < columns
-                        source = start + (n + column) * row + gate * hidden + j
+                        source = start + ((n + column) * gates + gate) * hidden + j
                         packed[to + column] = params[source] if inside else 0
         n += panel
 
@@ -65,26 +66,15 @@ def _pack_head(plan, params, packed, part, parts):
 @subkernel
 def pack_weights(plan, params, packed, part, parts):
     """Do one of ``parts`` parts of the packing; the parts may run side by side."""
+    cell = plan.cell
     for k in range(len(plan.layers)):
         layer = layer_at(plan, k)
-        row, hidden = 4 * layer.hidden, layer.hidden
-        _pack_forward(layer, params, packed, part, parts)
-        h_rows = layer.params + (layer.below + layer.own - hidden) * row
-        pack_transposed(
-            params, h_rows, row, hidden, 4, layer.units, hidden, packed, layer.w_back_h, part, parts
+        _pack_forward(cell, layer, params, packed, part, parts)
+        x, n, to = layer.params, layer.below, layer.w_back_x
+        _pack_transposed(
+            cell, layer, cell.x_turn, params, x, n, packed, to, part, parts
         )
-        if layer.below > 0:
-            pack_transposed(
-                params,
-                layer.params,
-                row,
-                layer.below,
-                4,
-                layer.units,
-                hidden,
-                packed,
-                layer.w_back_x,
-                part,
-                parts,
-            )
+        h = layer.params + (layer.below + layer.x + 1) * cell.gates * layer.hidden
+        n, to = layer.hidden, layer.w_back_h
+        _pack_transposed(cell, layer, 0, params, h, n, packed, to, part, parts)
     _pack_head(plan, params, packed, part, parts)

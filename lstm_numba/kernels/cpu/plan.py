@@ -1,45 +1,48 @@
 """Where everything lies: sizes and offsets of a network in the flat arrays of the CPU kernels.
 
-A thread takes a block of ROWS rows of the batch through all of time, forward and backward, so every
+A thread takes a block of ROWS rows of the batch through all of time, forward and backward, so a
 tape is as small as a block of rows and stays in cache. All arrays are flat:
 
-params   the weights, layer by layer as a matrix (inputs + 1 + hidden, 4 hidden) whose rows belong to
-         x, to the bias, and to h; then head (1 + hidden, targets horizon), skip (seq_len, horizon)
-         and future (targets, future)
-packed   the same weights in the order in which the products read them, made anew after each update
+params   the weights: of each layer a matrix (inputs + biases + hidden, gates hidden) whose rows
+         belong to x, to 1 and to h; then head (1 + hidden, targets horizon), skip (seq_len,
+         horizon) and future (targets, future)
+packed   the same weights in the order in which products read them, made anew after each update
 work     one thread's tape and scratch for one block of rows
-partial  the weight gradients of one chunk of blocks, in the order in which the products write them
+partial  the weight gradients of one chunk of blocks, in the order in which products write them
 
 Within them, with ``units`` the hidden size rounded up to whole vectors:
 
-tape     (seq_len + ROWS, ROWS, row)       row = [unused | x | 1 | h]: slot t holds x of step t and h of the
-                                           step before. A higher layer reads its x from the tape below.
+tape     (seq_len + ROWS, ROWS, row)    row = [unused | x | 1 | h]: slot t holds x of step t and h
+                                        of the step before; a higher layer reads x from the tape
+                                        below
 c        (seq_len + 1, ROWS, units)
-z        (seq_len, units / lanes, ROWS, 4, lanes)     gates i, f, g, o; the backward pass puts dz there
-w        (units / lanes, inputs + 1 + hidden, 4, lanes)
-w_back   (columns / width, 4 units, width)            the transpose, for dh and for dx; width: lanes of a tile
+z        (seq_len, units / lanes, ROWS, slots, lanes)    see ``cell.py``
+w        (units / lanes, inputs + biases + hidden, gates, lanes)
+w_back   (columns / width, gates units, width)    the transpose, for dh and for dx, in panels of
+                                                  ``width`` lanes
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..jit import subkernel
 from ..tile import ROWS
+from .cell import CELLS
 
 
 class Layer(NamedTuple):
-    """One recurrent layer. Offsets are into the array named in the module's docstring."""
+    """One recurrent layer: its sizes, and where its parts lie."""
 
     below: int  # inputs read from the tape of the layer below; 0 for the first layer
-    own: int  # inputs read from the own tape: x of the first layer, 1 and h
+    x: int  # inputs read from the own tape: x of the first layer, a bias of x
     hidden: int
     units: int
     row: int  # length of a tape row
     first: int  # column of the first input in a tape row
-    h: int  # column of h in a tape row
+    h: int  # column of h in a tape row; 1 stands before it
     tape: int
-    tape_below: int  # h of the layer below, at the end of step 0
+    tape_below: int  # h of the layer below, after step 0
     row_below: int
     c: int
     z: int
@@ -48,34 +51,35 @@ class Layer(NamedTuple):
     w_back_x: int
     params: int
     partial_below: int
-    partial_own: int
+    partial_x: int
+    partial_h: int
 
 
 @subkernel
 def layer_at(plan, k):
     """Return layer ``k``; a row of a table, so that one type serves any number of layers."""
     t = plan.layers[k]
-    # fmt: off
-    return Layer(
-        t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11], t[12], t[13], t[14], t[15], t[16], t[17]
-    )
-    # fmt: on
+    a = t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9]
+    b = t[10], t[11], t[12], t[13], t[14], t[15], t[16], t[17], t[18]
+    return Layer(*a, *b)
 
 
 class Plan(NamedTuple):
     """A network: its sizes, and where all but the layers lies."""
 
+    cell: Any  # a value of CELLS
     seq_len: int
     features: int
     hidden: int
-    num_layers: int
     horizon: int
     targets: int
     future: int
     skip: int
     norm: int  # a value of NORMS
     steps: int  # horizon rounded up to whole vectors
-    chunk: int  # time steps whose dz stay in cache until their weight gradients are taken
+    chunk: (
+        int  # time steps whose dz stay in cache until their weight gradients are taken
+    )
     head: int  # params
     skip_params: int
     future_params: int
@@ -93,7 +97,7 @@ class Plan(NamedTuple):
     partial_skip: int
     partial_future: int
     n_partial: int
-    layers: np.ndarray  # (num_layers, fields of Layer) int64
+    layers: np.ndarray  # (layers, fields of Layer) int64
 
 
 NORMS = {None: 0, "last": 1, "level": 2}
@@ -120,57 +124,61 @@ class _Offsets:
 
 def make_plan(network, lanes):
     """Return the ``Plan`` of a network, for vectors of ``lanes`` numbers."""
+    cell = CELLS[network.cell]
     hidden, seq_len, horizon = network.hidden_size, network.seq_len, network.horizon
     units, steps = _up(hidden, lanes), _up(horizon, lanes)
-    outputs = horizon * network.targets
+    outputs, columns = horizon * network.targets, cell.gates * units
     packed, work, partial = (_Offsets(lanes) for _ in range(3))
     params, layers = 0, []
 
     for k in range(network.num_layers):
-        inputs = hidden if k else network.features
-        below = inputs if k else 0
-        own = inputs - below + 1 + hidden
-        h = _up(own - hidden, lanes)
-        row = h + units
+        below = hidden if k else 0
+        x = (0 if k else network.features) + cell.x_bias
+        # A bias of x is the 1 before h.
+        h = _up(x - cell.x_bias + 1, lanes)
+        rows = below + x + 1 + hidden
         layers.append(
             Layer(
                 below=below,
-                own=own,
+                x=x,
                 hidden=hidden,
                 units=units,
-                row=row,
-                first=h + hidden - own,
+                row=h + units,
+                first=h - 1 - (x - cell.x_bias),
                 h=h,
-                tape=work.take((seq_len + ROWS) * ROWS * row),
-                tape_below=layers[-1].tape + ROWS * layers[-1].row + layers[-1].h if k else 0,
+                tape=work.take((seq_len + ROWS) * ROWS * (h + units)),
+                tape_below=layers[-1].tape + ROWS * layers[-1].row + layers[-1].h
+                if k
+                else 0,
                 row_below=layers[-1].row if k else 0,
                 c=work.take((seq_len + 1) * ROWS * units),
-                z=work.take(seq_len * ROWS * 4 * units),
-                w=packed.take((below + own) * 4 * units),
-                w_back_h=packed.take(4 * units * units),
-                w_back_x=packed.take(4 * units * _up(below, lanes)),
+                z=work.take(seq_len * ROWS * cell.slots * units),
+                w=packed.take(rows * columns),
+                w_back_h=packed.take(columns * units),
+                w_back_x=packed.take(columns * _up(below, lanes)),
                 params=params,
-                partial_below=partial.take(_up(below, ROWS) * 4 * units),
-                partial_own=partial.take(_up(own, ROWS) * 4 * units),
+                partial_below=partial.take(_up(below, ROWS) * columns),
+                partial_x=partial.take(_up(x, ROWS) * columns),
+                partial_h=partial.take(_up(1 + hidden, ROWS) * columns),
             )
         )
-        params += (below + own) * 4 * hidden
+        params += rows * cell.gates * hidden
 
     head = params
     skip = head + (1 + hidden) * outputs
     future = skip + (seq_len * horizon if network.skip else 0)
     return Plan(
+        cell=cell,
         seq_len=seq_len,
         features=network.features,
         hidden=hidden,
-        num_layers=network.num_layers,
         horizon=horizon,
         targets=network.targets,
         future=network.future,
         skip=int(network.skip),
         norm=NORMS[network.window_norm],
         steps=steps,
-        chunk=max(1, _DZ_BYTES // (ROWS * 4 * units * (64 // lanes))),
+        chunk=max(1, _DZ_BYTES // (ROWS * cell.slots * units * (64 // lanes))),
         head=head,
         skip_params=skip,
         future_params=future,

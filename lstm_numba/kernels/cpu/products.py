@@ -2,57 +2,65 @@
 
 from numba.extending import register_jitable
 
-from ..tile import ROWS, lanes, load, outer_add, store, zeros
+from ..tile import ROWS, lanes, load, load_like, outer_add, store
 
 
 @register_jitable(forceinline=True)
 def add_product(acc, a, start, stride, step, count, w, w_start, w_step):
-    """acc[r, :] + sum over k < count of a[start + r stride + k step] w[w_start + k w_step : + lanes]"""
+    """acc + sum over k < count of a[start + r stride + k step] w[w_start + k w_step + lane]"""
     for k in range(count):
         acc = outer_add(acc, a, start + k * step, stride, w, w_start + k * w_step)
     return acc
 
 
 @register_jitable(forceinline=True)
-def _dz_panel(acc, work, z, units, packed, w, width):
-    """acc + dz w for one panel of ``width`` columns; dz lies as (units / lanes, ROWS, 4, lanes)."""
-    block = 4 * lanes(work)
-    for n in range(0, 4 * units, block):
-        acc = add_product(acc, work, z + n * ROWS, block, 1, block, packed, w + n * width, width)
+def _dz_panel(acc, cell, units, work, z, packed, w, width):
+    """acc + dz w for one panel of ``width`` columns; ``z`` is where the first used slot lies."""
+    gates, slots = cell.gates * lanes(work), cell.slots * lanes(work)
+    for block in range(units // lanes(work)):
+        a, b = z + block * ROWS * slots, w + block * gates * width
+        acc = add_product(acc, work, a, slots, 1, gates, packed, b, width)
     return acc
 
 
 @register_jitable(forceinline=True)
-def dz_times_weights(work, z, units, packed, w, columns, out):
-    """out (ROWS, columns) = dz w_back: in panels of four, then of two and one vectors."""
-    width = lanes(work)
+def add_dz_product(cell, units, work, z, packed, w, columns, out):
+    """out (ROWS, columns) += dz w_back: in panels of four, then of two and one vectors."""
+    width, rows = lanes(work), cell.gates * units
     n = 0
     while n + 4 * width <= columns:
-        acc = _dz_panel(zeros(work, ROWS, 4), work, z, units, packed, w + n * 4 * units, 4 * width)
+        acc = load(work, out + n, columns, ROWS, 4)
+        acc = _dz_panel(acc, cell, units, work, z, packed, w + n * rows, 4 * width)
         store(work, out + n, columns, acc)
         n += 4 * width
     if n + 2 * width <= columns:
-        acc = _dz_panel(zeros(work, ROWS, 2), work, z, units, packed, w + n * 4 * units, 2 * width)
+        acc = load(work, out + n, columns, ROWS, 2)
+        acc = _dz_panel(acc, cell, units, work, z, packed, w + n * rows, 2 * width)
         store(work, out + n, columns, acc)
         n += 2 * width
     if n < columns:
-        acc = _dz_panel(zeros(work, ROWS, 1), work, z, units, packed, w + n * 4 * units, width)
+        acc = load(work, out + n, columns, ROWS, 1)
+        acc = _dz_panel(acc, cell, units, work, z, packed, w + n * rows, width)
         store(work, out + n, columns, acc)
 
 
 @register_jitable(forceinline=True)
-def add_weight_gradient(work, source, row, count, z, units, first, last, partial, start):
-    """partial (count, 4 units) += sum over steps t and rows r of source[t, r, :]^T dz[t, r, :]
+def add_weight_gradient(
+    tile, cell, units, work, source, row, count, z, first, last, partial, start
+):
+    """partial (count, gates units) += sum over steps t, rows r of source[t, r, :]^T dz[t, r, :]
 
-    ``source`` is where step 0, row 0 begins; its ``count`` numbers are the inputs of the product.
+    ``source`` is where step 0 of row 0 begins, ``z`` where the first used slot lies; ``tile`` has
+    the shape of ROWS inputs x all gates of a vector of units.
     """
-    block = 4 * lanes(work)
-    for n in range(0, 4 * units, block):
+    gates, slots = cell.gates * lanes(work), cell.slots * lanes(work)
+    columns = cell.gates * units
+    for block in range(units // lanes(work)):
         for m in range(0, count, ROWS):
-            place = start + m * 4 * units + n
-            acc = load(partial, place, 4 * units, ROWS, 4)
+            place = start + m * columns + block * gates
+            acc = load_like(tile, partial, place, columns)
             for t in range(first, last):
                 a = source + t * ROWS * row + m
-                dz = z + (t * 4 * units + n) * ROWS
-                acc = add_product(acc, work, a, 1, row, ROWS, work, dz, block)
-            store(partial, place, 4 * units, acc)
+                dz = z + (t * cell.slots * units + block * slots) * ROWS
+                acc = add_product(acc, work, a, 1, row, ROWS, work, dz, slots)
+            store(partial, place, columns, acc)
