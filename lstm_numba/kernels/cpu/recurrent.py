@@ -12,7 +12,6 @@ from . import gru, lstm, rnn
 from .cell import GRU, LSTM, SimpleRNN
 from .products import add_dz_product, add_weight_gradient
 
-
 _CELLS = {LSTM: lstm, GRU: gru, SimpleRNN: rnn}
 
 
