@@ -1,0 +1,194 @@
+"""From the data and the parameters of a forecaster to the network to train."""
+
+import math
+import warnings
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import validate_data
+
+from .. import _checks
+from ..data import scalers
+from ..data import windows as cut
+from ..data.tables import Table, read_table
+from ..nn.network import Network, Windows
+from ..train.linear import fit_linear
+from ._fitting import Problem, RecurrentEstimator
+
+# Below this ratio of spread to level, a ratio to the level says little that a difference
+# does not, in fewer digits.
+LEAST_SPREAD_FOR_LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Series:
+    """What a fit has read and decided before anything is scaled.
+
+    Attributes
+    ----------
+    target, covariates : Table
+        ``covariates`` is None without.
+    form : Form
+    season_length, seq_len : int
+    n_valid : int
+        Rows of the validation part; 0: there is none.
+    """
+
+    target: Table
+    covariates: Table | None
+    form: object
+    season_length: int
+    seq_len: int
+    n_valid: int
+
+    @property
+    def training(self):
+        """The rows that scalers and weights are fitted on."""
+        return slice(0, len(self.target.values) - self.n_valid)
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """The series in network units, for one choice of ``window_norm``.
+
+    Attributes
+    ----------
+    target_scaler, covariate_scaler : Scaler
+        ``covariate_scaler`` is None without covariates.
+    inputs : (time, targets + covariates)
+    """
+
+    target_scaler: object
+    covariate_scaler: object
+    inputs: np.ndarray
+
+
+class PreparingEstimator(RecurrentEstimator):
+    """Reads series, chooses what the user left open, and scales."""
+
+    def _read(self, X, y, blank):
+        """Read and check the data of a fit, and decide on lengths."""
+        covariates = None
+        if y is None:
+            target = read_table(X, "y")
+        else:
+            target = read_table(y, "y")
+            covariates = read_covariates(X, blank, reset=True)
+            _checks.check_covariate_rows(
+                len(covariates.values), len(target.values), covariates.index, target.index
+            )
+        form = target.form
+        season_length = self.season_length
+        if season_length is None:
+            season_length = form.calendar.season_length() if form.calendar else 1
+        seq_len, n_valid = self._choose_lengths(len(target.values), season_length)
+        return Series(target, covariates, form, season_length, seq_len, n_valid)
+
+    def _choose_lengths(self, n, season_length):
+        """Return the window's length and the rows of the validation part of ``n`` rows."""
+        _checks.check_long_enough(n, self.seq_len or 1, self.horizon)
+        n_valid = 0
+        if self.early_stopping:
+            n_valid = cut.validation_size(n, self.horizon, self.validation_fraction)
+            # A season in the window is worth more than a validation part.
+            has_season = n >= season_length + self.horizon
+            least = self.seq_len or (season_length if has_season else 1)
+            if n - n_valid < least + self.horizon:
+                warnings.warn(
+                    f"A series of {n} observations does not hold a validation part of {n_valid} "
+                    f"beside a training window of {least} and the {self.horizon} steps after it: "
+                    "training runs without early stopping. Set early_stopping=False to say so, "
+                    "or use a smaller seq_len or horizon.",
+                    UserWarning,
+                    stacklevel=4,
+                )
+                n_valid = 0
+        if self.seq_len is not None:
+            return self.seq_len, n_valid
+        return cut.choose_seq_len(n - n_valid, self.horizon, season_length), n_valid
+
+    def _problem(self, series):
+        """Scale the series, choose its ``window_norm`` and describe the network to train.
+
+        Returns
+        -------
+        window_norm : str or None
+        scaled : Scaled
+        problem : Problem
+        """
+        values = series.target.values
+        if self.window_norm == "level":
+            _checks.check_positive(values, series.target.labels)
+        norms = [self.window_norm]
+        if self.window_norm == "auto":
+            norms = [None, "last"]
+            training = scalers.fit_standard(values[series.training])
+            varies = training.scale > LEAST_SPREAD_FOR_LEVEL * training.mean
+            if values.min() > 0 and varies.all():
+                norms.append("level")
+        best, least_error = None, math.inf
+        for norm in norms:
+            scaled = self._scale(series, norm)
+            problem = self._windows(series, scaled, norm)
+            if not (self.linear_skip or len(norms) > 1):
+                return norm, scaled, problem
+            # All norms measure errors in standard deviations of the training part.
+            linear = replace(problem.network, skip=True)
+            start, error = fit_linear(linear, problem.windows, problem.validation)
+            if best is None or error < least_error:
+                problem = replace(problem, start=start if self.linear_skip else {})
+                best, least_error = (norm, scaled, problem), error
+        return best
+
+    def _scale(self, series, window_norm):
+        # A ratio to the level needs the level, so the scaler must not take it away.
+        values = series.target.values
+        centre = window_norm != "level"
+        target_scaler = self._fit_scaler(values[series.training], centre)
+        if centre and self.scaler is not None:
+            like = getattr(self, "_target_scaler", None) if self.warm_start else None
+            target_scaler = scalers.oriented(target_scaler, values[series.training], like)
+        inputs = self._scaled(target_scaler, values, "y")
+        covariate_scaler = None
+        if series.covariates is not None:
+            known = series.covariates.values
+            covariate_scaler = self._fit_scaler(known[series.training])
+            inputs = np.hstack([inputs, self._scaled(covariate_scaler, known, "X")])
+        return Scaled(target_scaler, covariate_scaler, inputs)
+
+    def _windows(self, series, scaled, window_norm):
+        n, targets = series.target.values.shape
+        features = scaled.inputs.shape[1]
+        network = Network(
+            seq_len=series.seq_len,
+            features=features,
+            horizon=self.horizon,
+            targets=targets,
+            hidden_size=self.hidden_size,
+            num_layers=self.num_layers,
+            future=features - targets,
+            skip=bool(self.linear_skip),
+            window_norm=window_norm,
+            dtype=np.dtype(self.dtype).name,
+        )
+        own = np.ascontiguousarray(scaled.inputs[:, :targets])
+        training, validation = (
+            Windows(scaled.inputs, starts, own, starts + series.seq_len)
+            for starts in cut.window_starts(n, series.seq_len, self.horizon, series.n_valid)
+        )
+        return Problem(network, training, validation if series.n_valid else None, {})
+
+
+def read_covariates(X, estimator, reset):
+    """Read covariates as a `Table`; scikit-learn compares or notes names and their number."""
+    if isinstance(X, pd.Series):
+        X = X.to_frame()
+    table = read_table(X, "X")
+    if table.ndim == 1:
+        raise ValueError(
+            "Expected 2D array, got 1D array instead: X must hold one row per time step and one "
+            "column per covariate. Reshape your data with X.reshape(-1, 1)."
+        )
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    return table

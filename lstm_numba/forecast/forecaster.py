@@ -1,0 +1,366 @@
+"""Forecasts of time series: an LSTM network that corrects a linear forecast."""
+
+import sys
+
+import numpy as np
+from sklearn.metrics import r2_score
+from sklearn.utils.validation import check_is_fitted
+
+from .. import _checks
+from ..data.tables import read_table
+from ..nn.network import Windows
+from . import baselines
+from ._fitting import features_seen
+from ._preparing import PreparingEstimator, read_covariates
+
+# Windows forecast at once for the comparison with the seasonal naive forecast.
+CHUNK = 4096
+
+
+class LSTMForecaster(PreparingEstimator):
+    """Forecast one or several time series with an LSTM network.
+
+    All ``horizon`` steps come at once from the whole window before them (a direct
+    multi-step head), and covariates known in advance enter at the step they belong to.
+    With ``linear_skip`` the network begins as the best linear forecast, found in closed form,
+    and learns what that misses. Scaling is inside, fitted on the training part alone.
+
+    Parameters
+    ----------
+    horizon : int, default=1
+        Steps that the network forecasts.
+    seq_len : int, optional
+        Steps in the window it looks at. By default whole seasons: at least two, at least the
+        horizon and at least 24 steps, but no more than leaves as many training windows as a
+        window has steps, and still one season where that is possible. See ``seq_len_``.
+    hidden_size : int, default=64
+    num_layers : int, default=1
+    loss : {"mse", "mae", "huber"}, default="mse"
+        In units of the scaled target.
+    scaler : {"standard", None}, default="standard"
+        Mean 0 and standard deviation 1 for each target and covariate, or the data as they are.
+    window_norm : {"auto", "last", "level", None}, default="auto"
+        Subtract the last value of each window ("last"), divide by its mean ("level", positive
+        data only), or neither. "auto" takes the one whose linear forecast has the least error
+        on the validation part; "level" takes part when the data are positive and spread by
+        more than 5 % of their mean. See ``window_norm_``.
+    linear_skip : bool, default=True
+        A linear path from each target's window to its forecast, shared by the targets.
+    season_length : int, optional
+        Steps in a season. By default taken from the frequency of the index (hourly 24, daily 7,
+        monthly 12, ...), 1 where there is none.
+    learning_rate : float, default=1e-3
+    weight_decay : float, default=0.0
+    clip_norm : float, default=1.0
+        Largest norm of a gradient.
+    max_epochs : int, default=100
+    batch_size : int, default=64
+    early_stopping : bool, default=True
+        Hold back the last part of the series, stop when the loss on it has not improved for
+        ``n_iter_no_change`` epochs, and keep the best weights. A series too short for that
+        is trained without, with a warning.
+    validation_fraction : float, default=0.1
+        Part of the series to hold back; one horizon at least.
+    n_iter_no_change : int, default=10
+    dtype : {"float32", "float64"}, default="float32"
+        Of the network. Results are float64.
+    n_jobs : int, optional
+        Threads, as in scikit-learn. The result does not depend on it.
+    random_state : int, RandomState or None
+        The same int gives the same weights to the bit.
+    warm_start : bool, default=False
+        Begin the next fit with the current weights. A fit that leads to another network
+        (other sizes, another ``window_norm_`` or ``seq_len_``) begins anew.
+    verbose : int, default=0
+        Show each epoch on stderr, and in the end the error on the validation part beside that of
+        the seasonal naive forecast.
+
+    Attributes
+    ----------
+    seq_len_, season_length_, window_norm_ : int, int, str or None
+        What was chosen.
+    network_, params_ : Network, ndarray
+        ``network_.views(params_)`` are the weights by name.
+    loss_curve_, validation_loss_curve_ : list of float
+        One per epoch.
+    best_epoch_, n_iter_ : int
+        The epoch whose weights were kept, counted from 0 (-1: none was better than the start),
+        and the number of epochs.
+    validation_score_ : dict or None
+        "rmse" of the forecasts and "rmse_seasonal_naive", in units of y over all targets,
+        steps and "windows" (their number) of the validation part; None without one. The
+        weights were chosen on this part, so "rmse" is on the bright side.
+    n_features_in_, feature_names_in_ : int, ndarray of str
+        Covariates, when there are any; names when all are strings.
+
+    Notes
+    -----
+    Rows are time steps here, and their order is what a forecast rests on. This rules out three of
+    scikit-learn's estimator checks, which fail for that reason alone:
+
+    - ``check_methods_subset_invariance`` and ``check_methods_sample_order_invariance`` predict
+      for some rows of X, or for the rows in another order. The rows given to ``predict`` are the
+      steps that come next, in their order; fewer or others ask for other forecasts.
+    - ``check_regressor_data_not_an_array`` predicts for the pandas rows that were fitted. Their
+      index says that they are not the steps that come next, so they are refused.
+
+    Examples
+    --------
+    >>> from lstm_numba import LSTMForecaster, datasets
+    >>> y = datasets.load_air_passengers()
+    >>> model = LSTMForecaster(horizon=12, max_epochs=5, random_state=0).fit(y)
+    >>> forecast = model.predict()
+    >>> forecast.name, forecast.index[0], len(forecast)
+    ('passengers', Timestamp('1961-01-01 00:00:00'), 12)
+    """
+
+    def __init__(
+        self,
+        horizon=1,
+        seq_len=None,
+        *,
+        hidden_size=64,
+        num_layers=1,
+        loss="mse",
+        scaler="standard",
+        window_norm="auto",
+        linear_skip=True,
+        season_length=None,
+        learning_rate=1e-3,
+        weight_decay=0.0,
+        clip_norm=1.0,
+        max_epochs=100,
+        batch_size=64,
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        dtype="float32",
+        n_jobs=None,
+        random_state=None,
+        warm_start=False,
+        verbose=0,
+    ):
+        self.horizon = horizon
+        self.seq_len = seq_len
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.loss = loss
+        self.scaler = scaler
+        self.window_norm = window_norm
+        self.linear_skip = linear_skip
+        self.season_length = season_length
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.clip_norm = clip_norm
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.dtype = dtype
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+
+    def fit(self, X, y=None):
+        """Learn from a series, and from covariates known in advance if there are any.
+
+        Parameters
+        ----------
+        X : Series, DataFrame or array
+            Alone: the series to forecast, of shape (time,) or (time, targets). With ``y``: the
+            covariates, of shape (time, covariates), one row per step of ``y``.
+        y : Series, DataFrame or array of shape (time,) or (time, targets), optional
+            The series to forecast, when X holds covariates.
+
+        Returns
+        -------
+        self
+            After an error as it was before.
+
+        Raises
+        ------
+        TypeError
+            Data that are not numbers, an index that is no time axis.
+        ValueError
+            Missing, infinite or complex data, a series shorter than a window and a horizon,
+            an index with gaps or out of order, X and y that do not belong together, a
+            parameter out of range.
+        FloatingPointError
+            If training diverges.
+
+        Warns
+        -----
+        UserWarning
+            If the series is too short for a validation part; if training was interrupted by
+            Ctrl-C, which leaves the best weights so far.
+        """
+        self._check_parameters()
+        blank = self._blank()
+        series = self._read(X, y, blank)
+        window_norm, scaled, problem = self._problem(series)
+        fitted = self._fit_network(problem)
+        fitted["validation_score_"] = self._score_validation(series, scaled, problem, fitted)
+        values = series.target.values
+        fitted |= {
+            "seq_len_": series.seq_len,
+            "season_length_": series.season_length,
+            "window_norm_": window_norm,
+            "_form": series.form,
+            "_target_scaler": scaled.target_scaler,
+            "_covariate_scaler": scaled.covariate_scaler,
+            "_covariate_names": None if series.covariates is None else series.covariates.names,
+            "_history": scaled.inputs[-series.seq_len :].copy(),
+            # A target that has never changed is forecast as it is, to the bit.
+            "_constant": np.where((values == values[-1]).all(axis=0), values[-1], np.nan),
+        }
+        if series.covariates is not None:
+            fitted |= features_seen(blank)
+        return self._adopt(fitted)
+
+    def predict(self, X=None, *, horizon=None):
+        """Forecast the steps that follow the data of the fit.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (steps, covariates), optional
+            The covariates of the steps to forecast, one row each, in the columns of the fit;
+            a DataFrame with the index of these steps where the index is known. Needed after
+            a fit with covariates.
+        horizon : int, optional
+            Number of steps; by default that of the constructor, or the rows of X. Beyond what
+            the network was trained for, forecasts are fed back as observations.
+
+        Returns
+        -------
+        Series, DataFrame or ndarray of shape (steps,) or (steps, targets)
+            In the form of the series that was fitted: pandas with the index of the steps
+            and the name or the columns of the series.
+
+        Raises
+        ------
+        NotFittedError
+        TypeError, ValueError
+            Covariates missing, unknown, in other columns or for other steps than the next.
+        """
+        check_is_fitted(self)
+        if horizon is not None:
+            _checks.check_parameter("horizon", horizon, f"{type(self).__name__}.predict")
+        covariates = self._read_future(X, horizon)
+        if covariates is not None:
+            horizon = len(covariates)
+        elif horizon is None:
+            horizon = self.network_.horizon
+        scaled = self._forecast(horizon, covariates).astype(np.float64)
+        values = self._target_scaler.inverse_transform(scaled)
+        values = np.where(np.isnan(self._constant), values, self._constant)
+        _checks.check_forecast_finite(values)
+        return self._form.dress(values)
+
+    def score(self, X, y=None):
+        """Return R² of the forecast of the steps that follow the data of the fit.
+
+        Parameters
+        ----------
+        X : Series, DataFrame or array
+            Alone: what these steps turned out to be. With ``y``: their covariates.
+        y : Series, DataFrame or array, optional
+            What the steps turned out to be, when X holds covariates.
+
+        Returns
+        -------
+        float
+            1 for a perfect forecast, 0 for the mean of these steps; the mean over the targets.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in ``predict``.
+        """
+        check_is_fitted(self)
+        truth = read_table(X if y is None else y, "y")
+        steps = len(truth.values)
+        if self._form.calendar is not None:
+            _checks.check_future_index(truth.index, self._form.calendar.future(steps), "y")
+        forecast = self.predict(horizon=steps) if y is None else self.predict(X, horizon=steps)
+        return r2_score(truth.values, np.asarray(forecast).reshape(steps, -1))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = False
+        tags.target_tags.multi_output = True
+        # What scikit-learn's checks ask to be predicted is noise in time.
+        tags.regressor_tags.poor_score = True
+        return tags
+
+    def _score_validation(self, series, scaled, problem, fitted):
+        """Compare with the seasonal naive forecast on the validation part."""
+        windows = problem.validation
+        if windows is None:
+            return None
+        values, network = series.target.values, problem.network
+        season = series.season_length if windows.target_starts[0] >= series.season_length else 1
+        squares, size = np.zeros(2), np.abs(values).max() or 1.0
+        threads = self._n_threads()
+        for first in range(0, len(windows.starts), CHUNK):
+            part = slice(first, first + CHUNK)
+            origins = windows.target_starts[part]
+            chunk = windows._replace(starts=windows.starts[part], target_starts=origins)
+            forecast = network.predict(fitted["params_"], chunk, threads).astype(np.float64)
+            truth = values[origins[:, np.newaxis] + np.arange(network.horizon)]
+            naive = values[baselines.seasonal_naive_rows(origins, network.horizon, season)]
+            for k, other in enumerate((scaled.target_scaler.inverse_transform(forecast), naive)):
+                squares[k] += np.sum((truth / size - other / size) ** 2)
+        count = len(windows.starts) * network.horizon * values.shape[1]
+        own, naive = size * np.sqrt(squares / count)
+        if self.verbose:
+            print(
+                f"validation RMSE {own:.6g}, seasonal naive {naive:.6g} "
+                f"({len(windows.starts)} windows, season of {season})",
+                file=sys.stderr,
+            )
+        return {
+            "rmse": float(own),
+            "rmse_seasonal_naive": float(naive),
+            "windows": len(windows.starts),
+        }
+
+    def _read_future(self, X, horizon):
+        """Return the scaled covariates of the steps to forecast, None without covariates."""
+        if self._covariate_scaler is None:
+            _checks.check_covariates_given([], X)
+            return None
+        names = self._covariate_names or [f"column {k}" for k in range(self.n_features_in_)]
+        _checks.check_covariates_given(names, X)
+        table = read_covariates(X, self, reset=False)
+        if table.names is not None and self._covariate_names is not None:
+            _checks.check_covariate_names(table.names, self._covariate_names)
+        _checks.check_future_rows(len(table.values), horizon)
+        if self._form.calendar is not None:
+            expected = self._form.calendar.future(len(table.values))
+            _checks.check_future_index(table.index, expected)
+        return self._scaled(self._covariate_scaler, table.values, "X")
+
+    def _forecast(self, steps, covariates):
+        """Forecast in network units, block by block of the trained horizon.
+
+        Returns
+        -------
+        (steps, targets) in the network's dtype
+        """
+        network = self.network_
+        blocks = range(network.seq_len, network.seq_len + steps, network.horizon)
+        rows = blocks[-1] + network.horizon
+        inputs = np.zeros((rows, network.features), dtype=network.dtype)
+        targets = np.zeros((rows, network.targets), dtype=network.dtype)
+        inputs[: network.seq_len] = self._history
+        after = slice(network.seq_len, network.seq_len + steps)
+        if covariates is not None:
+            inputs[after, network.targets :] = covariates
+        for origin in blocks:
+            start, target_start = np.array([[origin - network.seq_len], [origin]], dtype=np.int64)
+            window = Windows(inputs, start, targets, target_start)
+            block = network.predict(self.params_, window)[0]
+            inputs[origin : origin + network.horizon, : network.targets] = block
+        return inputs[after, : network.targets]

@@ -1,0 +1,74 @@
+"""What this installation runs on, and how to have it compiled before it is needed."""
+
+import os
+import platform
+from importlib.metadata import version
+
+import numpy as np
+
+from . import __version__
+from .kernels.jit import cache_folder
+from .kernels.tile import VECTOR_BYTES
+from .nn.network import Network, Windows
+from .train.trainer import train
+
+
+def warmup(device="cpu", dtypes=("float32",)):
+    """Compile all kernels, or load them from the disk cache, by training a tiny network.
+
+    Run it once after installing (in an image, in a notebook's first cell), and later fits start at
+    once: compiled kernels are kept on disk, see ``info()["cache"]``.
+
+    Parameters
+    ----------
+    device : "cpu"
+    dtypes : iterable of "float32" and "float64"
+
+    Raises
+    ------
+    ValueError
+        For another device.
+
+    Examples
+    --------
+    >>> import lstm_numba
+    >>> lstm_numba.warmup()
+    """
+    if device != "cpu":
+        raise ValueError(f'device must be "cpu", but it is {device!r}.')
+    for dtype in dtypes:
+        network = Network(
+            seq_len=2, features=1, horizon=1, targets=1, hidden_size=1, skip=True, dtype=dtype
+        )
+        series, starts = np.arange(4, dtype=dtype)[:, None], np.arange(2)
+        windows = Windows(series, starts, series, starts + 2)
+        rng = np.random.default_rng(0)
+        run = train(network, network.init(rng), windows, windows, max_epochs=1, rng=rng)
+        network.predict(run.params, windows)
+
+
+def info():
+    """Return versions, cores, vector width, devices and the folder of compiled kernels.
+
+    Returns
+    -------
+    dict
+        ``versions``, ``cores`` (those this process may use), ``vector_bits``, ``devices``,
+        ``cache``.
+
+    Examples
+    --------
+    >>> import lstm_numba
+    >>> sorted(lstm_numba.info())
+    ['cache', 'cores', 'devices', 'vector_bits', 'versions']
+    """
+    packages = ("numba", "llvmlite", "numpy", "pandas", "scikit-learn")
+    usable = getattr(os, "sched_getaffinity", None)
+    return {
+        "versions": {"lstm_numba": __version__, "python": platform.python_version()}
+        | {package: version(package) for package in packages},
+        "cores": len(usable(0)) if usable else os.cpu_count(),
+        "vector_bits": 8 * VECTOR_BYTES,
+        "devices": ["cpu"],
+        "cache": cache_folder(),
+    }

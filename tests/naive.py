@@ -1,0 +1,215 @@
+"""The slow, obvious twin of the network: NumPy, float64, one row and one step at a time.
+
+Every fast path of the package is compared with these functions, so they follow the
+textbook and share no code with the package. ``network`` is anything with the attributes
+of ``lstm_numba.nn.network.Network``, ``windows`` anything with those of ``Windows``, and
+``weights`` a dict of float64 arrays under torch's names.
+"""
+
+import numpy as np
+
+
+def sigmoid(z):
+    """σ(z) = ½ + ½ tanh(½ z)"""
+    return 0.5 + 0.5 * np.tanh(0.5 * z)
+
+
+def lstm_forward(x, w_ih, w_hh, bias):
+    """Run one layer over one row, from a zero state.
+
+    x : (seq_len, in)  ->  h, c : (seq_len + 1, hidden), gates : (seq_len, 4, hidden)
+    """
+    seq_len, hidden = len(x), w_hh.shape[1]
+    h, c = np.zeros((seq_len + 1, hidden)), np.zeros((seq_len + 1, hidden))
+    gates = np.zeros((seq_len, 4, hidden))
+    for t in range(seq_len):
+        zi, zf, zg, zo = np.split(w_ih @ x[t] + w_hh @ h[t] + bias, 4)
+        i, f, g, o = sigmoid(zi), sigmoid(zf), np.tanh(zg), sigmoid(zo)
+        c[t + 1] = f * c[t] + i * g
+        h[t + 1] = o * np.tanh(c[t + 1])
+        gates[t] = i, f, g, o
+    return h, c, gates
+
+
+def lstm_backward(x, w_ih, w_hh, h, c, gates, dh_above):
+    """Pull ``dh_above``, the (seq_len, hidden) gradient of the outputs, back through the layer.
+
+    Returns dx (seq_len, in), dw_ih, dw_hh, dbias.
+    """
+    dx, dw_ih, dw_hh = np.zeros_like(x), np.zeros_like(w_ih), np.zeros_like(w_hh)
+    dbias = np.zeros(len(w_ih))
+    dh, dc = np.zeros(w_hh.shape[1]), np.zeros(w_hh.shape[1])
+    for t in reversed(range(len(x))):
+        i, f, g, o = gates[t]
+        dh = dh + dh_above[t]
+        y = np.tanh(c[t + 1])
+        dc = dc + dh * o * (1 - y**2)
+        dzi = dc * g * i * (1 - i)
+        dzf = dc * c[t] * f * (1 - f)
+        dzg = dc * i * (1 - g**2)
+        dzo = dh * y * o * (1 - o)
+        dz = np.concatenate([dzi, dzf, dzg, dzo])
+        dw_ih += np.outer(dz, x[t])
+        dw_hh += np.outer(dz, h[t])
+        dbias += dz
+        dx[t] = w_ih.T @ dz
+        dh = w_hh.T @ dz
+        dc = dc * f
+    return dx, dw_ih, dw_hh, dbias
+
+
+def shift_and_scale(network, history):
+    """Return the shift and scale of each target: history is (seq_len, targets)."""
+    if network.window_norm == "last":
+        return history[-1].copy(), np.ones(network.targets)
+    if network.window_norm == "level":
+        return history.mean(axis=0), history.mean(axis=0)
+    return np.zeros(network.targets), np.ones(network.targets)
+
+
+def forward_row(network, weights, windows, row):
+    """Run the stack and the head over one row; return all that the way back needs.
+
+    out : (horizon, targets), in normalised units
+    tape : one (x, h, c, gates) per layer
+    window : (seq_len, features), normalised
+    known : (horizon, future), the covariates at the forecast steps
+    """
+    start, target_start = windows.starts[row], windows.target_starts[row]
+    steps = slice(target_start, target_start + network.horizon)
+    window = np.array(windows.inputs[start : start + network.seq_len], dtype=np.float64)
+    shift, scale = np.zeros(network.targets), np.ones(network.targets)
+    if network.window_norm is not None:
+        shift, scale = shift_and_scale(network, window[:, : network.targets])
+        window[:, : network.targets] = (window[:, : network.targets] - shift) / scale
+
+    tape = []
+    x = window
+    for k in range(network.num_layers):
+        h, c, gates = lstm_forward(
+            x, weights[f"weight_ih_l{k}"], weights[f"weight_hh_l{k}"], weights[f"bias_l{k}"]
+        )
+        tape.append((x, h, c, gates))
+        x = h[1:]
+
+    dense = weights["head.weight"] @ x[-1] + weights["head.bias"]
+    out = dense.reshape(network.targets, network.horizon).T.copy()
+    known = np.zeros((network.horizon, 0))
+    if network.skip:
+        out += weights["skip.weight"] @ window[:, : network.targets]
+    if network.future:
+        known = np.array(windows.inputs[steps, network.features - network.future :], np.float64)
+        out += known @ weights["future.weight"].T
+    return out, tape, window, known, shift, scale
+
+
+def predict(network, weights, windows):
+    """Return the forecasts in input units, (n, horizon, targets)."""
+    forecasts = np.zeros((len(windows.starts), network.horizon, network.targets))
+    for row in range(len(windows.starts)):
+        out, _, _, _, shift, scale = forward_row(network, weights, windows, row)
+        forecasts[row] = out * scale + shift
+    return forecasts
+
+
+def loss_at(error, loss, huber_delta):
+    """Return the loss of each error and its derivative."""
+    if loss == "mse":
+        return error**2, 2 * error
+    if loss == "mae":
+        return np.abs(error), np.sign(error)
+    inside = np.abs(error) <= huber_delta
+    value = np.where(inside, error**2 / 2, huber_delta * (np.abs(error) - huber_delta / 2))
+    return value, np.where(inside, error, huber_delta * np.sign(error))
+
+
+def loss_and_gradient(network, weights, windows, loss="mse", huber_delta=1.0):
+    """Return the mean loss over rows, steps and targets, and its gradient by name."""
+    gradient = {name: np.zeros_like(weight) for name, weight in weights.items()}
+    n = len(windows.starts)
+    count = n * network.horizon * network.targets
+    total = 0.0
+    for row in range(n):
+        out, tape, window, known, shift, scale = forward_row(network, weights, windows, row)
+        first = windows.target_starts[row]
+        actual = np.array(windows.targets[first : first + network.horizon], dtype=np.float64)
+        value, slope = loss_at(out - (actual - shift) / scale, loss, huber_delta)
+        total += value.sum() / count
+        dout = slope / count
+
+        if network.skip:
+            gradient["skip.weight"] += dout @ window[:, : network.targets].T
+        if network.future:
+            gradient["future.weight"] += dout.T @ known
+        ddense = dout.T.reshape(-1)
+        gradient["head.weight"] += np.outer(ddense, tape[-1][1][-1])
+        gradient["head.bias"] += ddense
+        dh_above = np.zeros((network.seq_len, network.hidden_size))
+        dh_above[-1] = weights["head.weight"].T @ ddense
+        for k in reversed(range(network.num_layers)):
+            x, h, c, gates = tape[k]
+            dh_above, dw_ih, dw_hh, dbias = lstm_backward(
+                x, weights[f"weight_ih_l{k}"], weights[f"weight_hh_l{k}"], h, c, gates, dh_above
+            )
+            gradient[f"weight_ih_l{k}"] += dw_ih
+            gradient[f"weight_hh_l{k}"] += dw_hh
+            gradient[f"bias_l{k}"] += dbias
+    return total, gradient
+
+
+def clip(gradient, max_norm):
+    """Scale the gradient in place to the global norm, as torch's ``clip_grad_norm_``."""
+    norm = np.sqrt(sum(np.sum(g**2) for g in gradient.values()))
+    for g in gradient.values():
+        g *= min(1.0, max_norm / (norm + 1e-6))
+
+
+class Adam:
+    """Kingma & Ba (2015), weight decay decoupled as in Loshchilov & Hutter (2019)."""
+
+    def __init__(self, weights, learning_rate, weight_decay=0.0):
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.m = {name: np.zeros_like(weight) for name, weight in weights.items()}
+        self.v = {name: np.zeros_like(weight) for name, weight in weights.items()}
+        self.steps = 0
+
+    def update(self, weights, gradient):
+        """Take one step: ``weights`` change in place."""
+        self.steps += 1
+        for name, w in weights.items():
+            g, m, v = gradient[name], self.m[name], self.v[name]
+            w *= 1 - self.learning_rate * self.weight_decay
+            m[:] = 0.9 * m + 0.1 * g
+            v[:] = 0.999 * v + 0.001 * g**2
+            m_hat = m / (1 - 0.9**self.steps)
+            v_hat = v / (1 - 0.999**self.steps)
+            w -= self.learning_rate * m_hat / (np.sqrt(v_hat) + 1e-8)
+
+
+def train_epoch(network, weights, adam, windows, order, batch_size, clip_norm, **loss):
+    """Visit the windows in ``order``; return the mean of the losses seen on the way."""
+    total = 0.0
+    for first in range(0, len(order), batch_size):
+        rows = order[first : first + batch_size]
+        batch = windows._replace(
+            starts=windows.starts[rows], target_starts=windows.target_starts[rows]
+        )
+        value, gradient = loss_and_gradient(network, weights, batch, **loss)
+        clip(gradient, clip_norm)
+        adam.update(weights, gradient)
+        total += value * len(rows) / len(order)
+    return total
+
+
+def random_windows(network, n, rng):
+    """Return inputs, starts, targets and target_starts of ``n`` windows in float64.
+
+    Windows overlap, come in any order, and the targets do not follow their window, so a
+    mixed-up index shows. All values are positive, as ``window_norm="level"`` wants them.
+    """
+    time = network.seq_len + network.horizon + n + 3
+    inputs = rng.uniform(0.5, 2.0, (time, network.features))
+    targets = rng.uniform(0.5, 2.0, (time, network.targets))
+    starts = rng.integers(0, time - network.seq_len + 1, n)
+    target_starts = rng.integers(0, time - network.horizon + 1, n)
+    return inputs, starts, targets, target_starts
