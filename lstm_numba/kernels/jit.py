@@ -30,9 +30,7 @@ def cache_folder():
     sources = sorted(Path(__file__).parent.rglob("*.py"))
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources))
     base = config.CACHE_DIR or AppDirs("lstm_numba", appauthor=False).user_cache_dir
-    return os.path.join(
-        base, f"kernels-{digest.hexdigest()[:16]}-{8 * VECTOR_BYTES}bit"
-    )
+    return os.path.join(base, f"kernels-{digest.hexdigest()[:16]}-{8 * VECTOR_BYTES}bit")
 
 
 class _Locator(_CacheLocator):

@@ -67,9 +67,7 @@ def lanes_of(scalar):
 class _TileModel(models.PrimitiveModel):
     def __init__(self, manager, tile):
         scalar = ir.FloatType() if tile.scalar is types.float32 else ir.DoubleType()
-        super().__init__(
-            manager, tile, ir.ArrayType(ir.VectorType(scalar, tile.lanes), tile.rows)
-        )
+        super().__init__(manager, tile, ir.ArrayType(ir.VectorType(scalar, tile.lanes), tile.rows))
 
 
 # --- building blocks -----------------------------------------------------------------------------
@@ -83,9 +81,7 @@ def _splat(builder, vector_type, scalar):
     """Return the vector whose lanes all hold ``scalar``."""
     undefined, index = ir.Constant(vector_type, ir.Undefined), ir.IntType(32)
     single = builder.insert_element(undefined, scalar, index(0))
-    zeros = ir.Constant(
-        ir.VectorType(index, vector_type.count), [0] * vector_type.count
-    )
+    zeros = ir.Constant(ir.VectorType(index, vector_type.count), [0] * vector_type.count)
     return builder.shuffle_vector(single, undefined, zeros)
 
 
@@ -93,9 +89,7 @@ def _by_row(context, builder, tile, emit, *tiles):
     """Return the tile whose row r is ``emit(r, rows r of the tiles)``."""
     out = ir.Constant(context.get_value_type(tile), ir.Undefined)
     for r in range(tile.rows):
-        out = builder.insert_value(
-            out, emit(r, *(builder.extract_value(t, r) for t in tiles)), r
-        )
+        out = builder.insert_value(out, emit(r, *(builder.extract_value(t, r) for t in tiles)), r)
     return out
 
 
@@ -106,9 +100,7 @@ def _declare(builder, name, value_type, n_args):
         lanes, scalar = f"v{value_type.count}", value_type.element
     bits = 32 if isinstance(scalar, ir.FloatType) else 64
     signature = ir.FunctionType(value_type, [value_type] * n_args)
-    return cgutils.get_or_insert_function(
-        builder.module, signature, f"llvm.{name}.{lanes}f{bits}"
-    )
+    return cgutils.get_or_insert_function(builder.module, signature, f"llvm.{name}.{lanes}f{bits}")
 
 
 def _address(context, builder, array_type, array, index, pointee):
@@ -134,16 +126,12 @@ def elementwise(emit, n_args):
         def codegen(context, builder, signature, args):
             given = zip(args, signature.args, strict=True)
             if not isinstance(kind, Tile):
-                return emit(
-                    builder, *(context.cast(builder, a, t, kind) for a, t in given)
-                )
+                return emit(builder, *(context.cast(builder, a, t, kind) for a, t in given))
             vector = _vector_type(context, kind)
             rows = []
             for value, ty in given:
                 if isinstance(ty, Tile):
-                    rows.append(
-                        [builder.extract_value(value, r) for r in range(kind.rows)]
-                    )
+                    rows.append([builder.extract_value(value, r) for r in range(kind.rows)])
                 else:
                     scalar = context.cast(builder, value, ty, kind.scalar)
                     rows.append([_splat(builder, vector, scalar)] * kind.rows)
@@ -193,9 +181,7 @@ _FLAGS = ("contract",)
 
 
 def _bind(python_operator, instruction):
-    operation = elementwise(
-        lambda b, x, y: getattr(b, instruction)(x, y, flags=_FLAGS), 2
-    )
+    operation = elementwise(lambda b, x, y: getattr(b, instruction)(x, y, flags=_FLAGS), 2)
 
     @overload(python_operator)
     def on_tiles(x, y):
@@ -218,17 +204,11 @@ def _negative(x):
         return lambda x: 0.0 - x
 
 
-fma = elementwise(
-    lambda b, x, y, z: b.call(_declare(b, "fma", x.type, 3), [x, y, z]), 3
-)
+fma = elementwise(lambda b, x, y, z: b.call(_declare(b, "fma", x.type, 3), [x, y, z]), 3)
 
 # ``bound < x ? bound : x`` keeps a NaN in x, and is one instruction.
-at_most = elementwise(
-    lambda b, x, bound: b.select(b.fcmp_ordered("<", bound, x), bound, x), 2
-)
-at_least = elementwise(
-    lambda b, x, bound: b.select(b.fcmp_ordered(">", bound, x), bound, x), 2
-)
+at_most = elementwise(lambda b, x, bound: b.select(b.fcmp_ordered("<", bound, x), bound, x), 2)
+at_least = elementwise(lambda b, x, bound: b.select(b.fcmp_ordered(">", bound, x), bound, x), 2)
 
 
 def _emit_power_of_two(builder, x):
@@ -240,14 +220,10 @@ def _emit_power_of_two(builder, x):
 
     def constant(value):
         if is_vector:
-            return ir.Constant(
-                ir.VectorType(integer, x.type.count), [value] * x.type.count
-            )
+            return ir.Constant(ir.VectorType(integer, x.type.count), [value] * x.type.count)
         return integer(value)
 
-    low = builder.bitcast(
-        x, ir.VectorType(integer, x.type.count) if is_vector else integer
-    )
+    low = builder.bitcast(x, ir.VectorType(integer, x.type.count) if is_vector else integer)
     exponent = builder.shl(builder.add(low, constant(bias)), constant(mantissa))
     return builder.bitcast(exponent, x.type)
 
@@ -264,9 +240,7 @@ def _read(context, builder, tile, array_type, array, start, stride):
     def one(r):
         index = _row_index(builder, start, stride, r)
         vector_type = _vector_type(context, tile)
-        vector = builder.load(
-            _address(context, builder, array_type, array, index, vector_type)
-        )
+        vector = builder.load(_address(context, builder, array_type, array, index, vector_type))
         vector.align = tile.scalar.bitwidth // 8
         return vector
 
@@ -277,17 +251,13 @@ def _read(context, builder, tile, array_type, array, start, stride):
 def lanes(typing_context, array):
     """Numbers of the array's dtype in one vector register."""
     count = lanes_of(array.dtype)
-    return types.intp(array), lambda context, builder, signature, args: ir.IntType(64)(
-        count
-    )
+    return types.intp(array), lambda context, builder, signature, args: ir.IntType(64)(count)
 
 
 @intrinsic(prefer_literal=True)
 def zeros(typing_context, array, rows, vectors):
     """Tile of zeros in the array's dtype; ``rows`` and ``vectors`` are constants."""
-    if not isinstance(rows, types.IntegerLiteral) or not isinstance(
-        vectors, types.IntegerLiteral
-    ):
+    if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
         return None
     tile = Tile(array.dtype, rows.literal_value, vectors.literal_value)
 
@@ -300,9 +270,7 @@ def zeros(typing_context, array, rows, vectors):
 @intrinsic(prefer_literal=True)
 def load(typing_context, array, start, stride, rows, vectors):
     """Tile whose row r is read at ``start + r * stride``; ``rows`` and ``vectors`` are constants."""
-    if not isinstance(rows, types.IntegerLiteral) or not isinstance(
-        vectors, types.IntegerLiteral
-    ):
+    if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
         return None
     tile = Tile(array.dtype, rows.literal_value, vectors.literal_value)
 
@@ -329,9 +297,7 @@ def store(typing_context, array, start, stride, tile):
     def codegen(context, builder, signature, args):
         for r in range(tile.rows):
             index = _row_index(builder, args[1], args[2], r)
-            pointer = _address(
-                context, builder, array, args[0], index, _vector_type(context, tile)
-            )
+            pointer = _address(context, builder, array, args[0], index, _vector_type(context, tile))
             instruction = builder.store(builder.extract_value(args[3], r), pointer)
             instruction.align = array.dtype.bitwidth // 8
         return context.get_dummy_value()
@@ -370,9 +336,7 @@ def _split(parts):
         def codegen(context, builder, signature, args):
             def one(k):
                 lanes = range(k * part.lanes, (k + 1) * part.lanes)
-                mask = ir.Constant(
-                    ir.VectorType(ir.IntType(32), part.lanes), list(lanes)
-                )
+                mask = ir.Constant(ir.VectorType(ir.IntType(32), part.lanes), list(lanes))
                 undefined = ir.Constant(_vector_type(context, tile), ir.Undefined)
                 pick = lambda r, v: builder.shuffle_vector(v, undefined, mask)  # noqa: E731
                 return _by_row(context, builder, part, pick, args[0])
@@ -410,9 +374,7 @@ def side_by_side(typing_context, a, b, c):
 
             mask = [*range(n_left), *range(n, n + n_right)]
             constant = ir.Constant(ir.VectorType(index, len(mask)), mask)
-            return builder.shuffle_vector(
-                widen(left, n_left), widen(right, n_right), constant
-            )
+            return builder.shuffle_vector(widen(left, n_left), widen(right, n_right), constant)
 
         def row(r, x, y, z):
             xy = join(x, y, a.lanes, b.lanes)

@@ -25,6 +25,26 @@ def make_step(
     )
 
 
+def make_buffers(plan, dtype, n_threads, batch_size):
+    """Return the arrays that ``n_threads`` need to train on batches, or for 0 only to forecast."""
+    kernels = load("cpu")
+    lanes = kernels.VECTOR_BYTES // np.dtype(dtype).itemsize
+    padded = -(-plan.n_params // kernels.PIECE) * kernels.PIECE if batch_size else 0
+    chunks = min(-(-batch_size // kernels.ROWS), kernels.MAX_CHUNKS)
+    return Buffers(
+        # Products read whole vectors, also at the end.
+        params=np.zeros(plan.n_params + 4 * lanes, dtype),
+        gradient=np.zeros(padded, dtype),
+        mean=np.zeros(padded, dtype),
+        square=np.zeros(padded, dtype),
+        packed=np.zeros(plan.n_packed, dtype),
+        work=np.zeros((n_threads, plan.n_work), dtype),
+        partials=np.zeros(chunks * plan.n_partial, dtype),
+        squares=np.zeros(padded // kernels.PIECE * 4 * lanes, dtype),
+        losses=np.zeros(kernels.MAX_CHUNKS),
+    )
+
+
 class Engine:
     """A network set up to run; use as a context manager, its threads end with it.
 
@@ -45,21 +65,7 @@ class Engine:
         self._plan = plan = self._kernels.make_plan(network, lanes)
         self._team = Team(n_threads)
 
-        piece = self._kernels.PIECE
-        padded = -(-plan.n_params // piece) * piece if batch_size else 0
-        chunks = min(-(-batch_size // self._kernels.ROWS), self._kernels.MAX_CHUNKS)
-        self._buffers = Buffers(
-            # Products read whole vectors, also at the end.
-            params=np.zeros(plan.n_params + 4 * lanes, self._dtype),
-            gradient=np.zeros(padded, self._dtype),
-            mean=np.zeros(padded, self._dtype),
-            square=np.zeros(padded, self._dtype),
-            packed=np.zeros(plan.n_packed, self._dtype),
-            work=np.zeros((n_threads, plan.n_work), self._dtype),
-            partials=np.zeros(chunks * plan.n_partial, self._dtype),
-            squares=np.zeros(padded // piece * 4 * lanes, self._dtype),
-            losses=np.zeros(self._kernels.MAX_CHUNKS),
-        )
+        self._buffers = make_buffers(plan, self._dtype, n_threads, batch_size)
         self.params[:] = params
 
     def __enter__(self):
@@ -84,10 +90,7 @@ class Engine:
         kinds = (self._dtype, np.int64, self._dtype, np.int64)
         # Kernels are compiled for one type of array: native, C-ordered, writable.
         windows = Windows(
-            *(
-                np.require(array, kind, "CAW")
-                for array, kind in zip(windows, kinds, strict=True)
-            )
+            *(np.require(array, kind, "CAW") for array, kind in zip(windows, kinds, strict=True))
         )
         team, values = self._team, [None] * self._team.size
 
@@ -108,9 +111,7 @@ class Engine:
         """Return forecasts (n, horizon, targets) in the units of the inputs."""
         plan = self._plan
         out = np.empty((len(windows.starts), plan.horizon, plan.targets), self._dtype)
-        self._together(
-            self._kernels.infer, windows, make_step(tape=False), np.empty(0), out
-        )
+        self._together(self._kernels.infer, windows, make_step(tape=False), np.empty(0), out)
         return out
 
     def loss(self, windows, step):
@@ -118,7 +119,5 @@ class Engine:
         n, plan = len(windows.starts), self._plan
         losses = np.empty(-(-n // self._kernels.ROWS))
         out = np.empty((0, plan.horizon, plan.targets), self._dtype)
-        self._together(
-            self._kernels.infer, windows, step._replace(tape=False), losses, out
-        )
+        self._together(self._kernels.infer, windows, step._replace(tape=False), losses, out)
         return float(losses.sum()) / (n * plan.horizon * plan.targets)

@@ -88,10 +88,7 @@ class Network:
         (targets, future).
         """
         stored = self.layout.views(flat)
-        return {
-            name: view if name == "future.weight" else view.T
-            for name, view in stored.items()
-        }
+        return {name: view if name == "future.weight" else view.T for name, view in stored.items()}
 
     def init(self, rng):
         """Draw initial weights: Keras's defaults (glorot, orthogonal, forget bias 1).
@@ -117,9 +114,7 @@ class Network:
         with Engine(self, params, n_threads) as engine:
             return engine.forecast(windows)
 
-    def loss_and_gradient(
-        self, params, windows, loss="mse", huber_delta=1.0, n_threads=1
-    ):
+    def loss_and_gradient(self, params, windows, loss="mse", huber_delta=1.0, n_threads=1):
         """Return the mean loss over all windows, and its gradient as a flat vector."""
         n = len(windows.starts)
         step = make_step(loss=loss, huber_delta=huber_delta)

@@ -32,7 +32,4 @@ class ParamLayout:
 
     def views(self, flat):
         """Return ``{name: view into flat}``; writing to a view writes to ``flat``."""
-        return {
-            name: flat[self.slices[name]].reshape(shape)
-            for name, shape in self.shapes.items()
-        }
+        return {name: flat[self.slices[name]].reshape(shape) for name, shape in self.shapes.items()}

@@ -23,9 +23,9 @@ def _design(network, windows):
     chosen = np.unique(np.linspace(0, n - 1, min(n, _MAX_WINDOWS)).astype(np.int64))
     history = windows.inputs[:, : network.targets].astype(np.float64)
     x = sliding_window_view(history, network.seq_len, axis=0)[windows.starts[chosen]]
-    y = sliding_window_view(
-        windows.targets.astype(np.float64), network.horizon, axis=0
-    )[windows.target_starts[chosen]]
+    y = sliding_window_view(windows.targets.astype(np.float64), network.horizon, axis=0)[
+        windows.target_starts[chosen]
+    ]
     shift, scale = np.zeros(x.shape[:2]), np.ones(x.shape[:2])
     if network.window_norm == "last":
         shift = x[:, :, -1]
@@ -49,11 +49,7 @@ class _Sample:
 
     def covariate_effect(self, weight):
         """Effect (rows, targets, horizon) of the covariates known in advance."""
-        return (
-            0.0
-            if self.future is None
-            else np.einsum("dc,nck->ndk", weight, self.future)
-        )
+        return 0.0 if self.future is None else np.einsum("dc,nck->ndk", weight, self.future)
 
     def squared_error(self, forecast):
         """Mean squared error in the units of the inputs."""
@@ -120,9 +116,7 @@ def fit_linear(network, windows, validation=None):
         for penalty in _PENALTIES:
             weight, bias = ridge.solution(penalty)
             if held_out:
-                forecast = (
-                    held_out.x @ weight + bias + held_out.covariate_effect(effect)
-                )
+                forecast = held_out.x @ weight + bias + held_out.covariate_effect(effect)
                 error = held_out.squared_error(forecast)
             else:
                 forecast = sample.x @ weight + bias + sample.covariate_effect(effect)

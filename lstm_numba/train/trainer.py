@@ -9,7 +9,7 @@ import numpy as np
 from ..nn.engine import Engine, make_step
 
 # A running kernel cannot be interrupted: come back to Python this often, in seconds.
-_KERNEL_SECONDS = 0.1
+KERNEL_SECONDS = 0.1
 
 
 @dataclass
@@ -25,7 +25,8 @@ class TrainingRun:
     best_epoch : int
         Index into the lists; -1 if no epoch did better than the initial weights.
     reason : str
-        Why it ended: ``"max_epochs"``, ``"no improvement"`` or ``"interrupted"``.
+        Why it ended: ``"max_epochs"``, ``"no improvement"`` or ``"interrupted"``; ``"diverged"`` only
+        in ``train_many``.
     """
 
     params: np.ndarray
@@ -111,17 +112,13 @@ def train(
                     seconds = time.perf_counter() - began
                     at_once = max(
                         1,
-                        min(
-                            2 * at_once, int((last - first) * _KERNEL_SECONDS / seconds)
-                        ),
+                        min(2 * at_once, int((last - first) * KERNEL_SECONDS / seconds)),
                     )
                     first = last
 
                 train_loss = total / n
                 valid_loss = engine.loss(validation, step) if validation else math.nan
-                if not math.isfinite(train_loss) or (
-                    validation and not math.isfinite(valid_loss)
-                ):
+                if not math.isfinite(train_loss) or (validation and not math.isfinite(valid_loss)):
                     raise FloatingPointError(
                         f"The loss must stay finite, but in epoch {epoch + 1} it became {train_loss} "
                         f"(learning_rate={learning_rate}). Use a smaller learning_rate, or a smaller "

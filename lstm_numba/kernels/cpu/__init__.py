@@ -4,6 +4,9 @@ from ..tile import ROWS as ROWS
 from ..tile import VECTOR_BYTES as VECTOR_BYTES
 from .cell import CELLS as CELLS
 from .gradients import PIECE as PIECE
+from .models import Models as Models
+from .models import Schedule as Schedule
+from .models import train_models as train_models
 from .plan import make_plan as make_plan
 from .team import Team as Team
 from .training import MAX_CHUNKS as MAX_CHUNKS

@@ -57,9 +57,7 @@ def block_forward(plan, params, packed, windows, first, valid, work, keep_tape):
     _reset(plan, work)
     _gather(plan, windows, first, valid, work)
     for k in range(len(plan.layers)):
-        layer_forward(
-            plan.cell, layer_at(plan, k), plan.seq_len, packed, work, keep_tape
-        )
+        layer_forward(plan.cell, layer_at(plan, k), plan.seq_len, packed, work, keep_tape)
     head_forward(plan, params, windows, first, valid, work)
 
 

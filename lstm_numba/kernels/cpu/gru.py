@@ -15,12 +15,8 @@ def step_forward(cell, layer, t, j, packed, work, keep_tape):
     w_h = w_x + 3 * width * layer.x
 
     z = zeros(work, ROWS, 3)
-    z = add_product(
-        z, work, below, layer.row_below, 1, layer.below, packed, w, 3 * width
-    )
-    z = add_product(
-        z, work, own + layer.first, layer.row, 1, layer.x, packed, w_x, 3 * width
-    )
+    z = add_product(z, work, below, layer.row_below, 1, layer.below, packed, w, 3 * width)
+    z = add_product(z, work, own + layer.first, layer.row, 1, layer.x, packed, w_x, 3 * width)
     zn, zr, zz = thirds(z)
     z = side_by_side(zr, zz, zeros(work, ROWS, 1))
     one_h, n_h = own + layer.h - 1, 1 + layer.hidden
@@ -47,9 +43,7 @@ def step_backward(cell, layer, t, j, work, dh_at, dc_at, dy_at):
     r = load(work, slots + width, 4 * width, ROWS, 1)
     z = load(work, slots + 2 * width, 4 * width, ROWS, 1)
     un = load(work, slots + 3 * width, 4 * width, ROWS, 1)
-    h_prev = load(
-        work, layer.tape + t * ROWS * layer.row + layer.h + j, layer.row, ROWS, 1
-    )
+    h_prev = load(work, layer.tape + t * ROWS * layer.row + layer.h + j, layer.row, ROWS, 1)
     dh = load(work, dh_at + j, units, ROWS, 1)
     if dy_at >= 0:
         dh = dh + load(work, dy_at + j, units, ROWS, 1)

@@ -34,9 +34,7 @@ def head_forward(plan, params, windows, first, valid, work):
         for k in range(0, plan.steps, width):
             acc = zeros(work, ROWS, 1)
             w = plan.head + d * plan.horizon + k
-            acc = add_product(
-                acc, work, state, top.row, 1, 1 + plan.hidden, params, w, outputs
-            )
+            acc = add_product(acc, work, state, top.row, 1, 1 + plan.hidden, params, w, outputs)
             if plan.skip:
                 w = plan.skip_params + k
                 step = ROWS * bottom.row
@@ -60,12 +58,8 @@ def head_forward(plan, params, windows, first, valid, work):
                 out = plan.out + r * row + d * plan.steps
                 for k in range(plan.horizon):
                     for column in range(plan.future):
-                        v = windows.inputs[
-                            start + k, plan.features - plan.future + column
-                        ]
-                        work[out + k] += (
-                            params[plan.future_params + d * plan.future + column] * v
-                        )
+                        v = windows.inputs[start + k, plan.features - plan.future + column]
+                        work[out + k] += params[plan.future_params + d * plan.future + column] * v
 
 
 @subkernel
@@ -102,9 +96,7 @@ def head_backward(plan, packed, windows, first, valid, work, partial):
         for n in range(0, row, width):
             place = plan.partial_head + m * row + n
             acc = load(partial, place, row, ROWS, 1)
-            acc = add_product(
-                acc, work, state + m, 1, top.row, ROWS, work, plan.out + n, row
-            )
+            acc = add_product(acc, work, state + m, 1, top.row, ROWS, work, plan.out + n, row)
             store(partial, place, row, acc)
 
     if plan.skip:
@@ -135,9 +127,7 @@ def head_backward(plan, packed, windows, first, valid, work, partial):
             for k in range(plan.horizon):
                 for column in range(plan.future):
                     v = windows.inputs[start + k, plan.features - plan.future + column]
-                    partial[plan.partial_future + d * plan.future + column] += (
-                        work[dout + k] * v
-                    )
+                    partial[plan.partial_future + d * plan.future + column] += work[dout + k] * v
 
     outputs = plan.horizon * plan.targets
     for j in range(0, top.units, width):

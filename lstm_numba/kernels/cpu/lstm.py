@@ -16,12 +16,8 @@ def step_forward(cell, layer, t, j, packed, work, keep_tape):
     n_own = layer.x + 1 + layer.hidden
 
     z = zeros(work, ROWS, 4)
-    z = add_product(
-        z, work, below, layer.row_below, 1, layer.below, packed, w, 4 * width
-    )
-    z = add_product(
-        z, work, own + layer.first, layer.row, 1, n_own, packed, w_own, 4 * width
-    )
+    z = add_product(z, work, below, layer.row_below, 1, layer.below, packed, w, 4 * width)
+    z = add_product(z, work, own + layer.first, layer.row, 1, n_own, packed, w_own, 4 * width)
     zi, zf, zg, zo = quarters(z)
 
     c_prev_at = layer.c + (t * ROWS * units if keep_tape else 0) + j

@@ -25,9 +25,7 @@ def _pack_forward(cell, layer, params, packed, part, parts):
 
 
 @subkernel
-def _pack_transposed(
-    cell, layer, turn, params, start, columns, packed, place, part, parts
-):
+def _pack_transposed(cell, layer, turn, params, start, columns, packed, place, part, parts):
     """w_back: transpose ``columns`` rows of the weight matrix into panels of 4, 2 or 1 vectors."""
     width, hidden, gates = lanes(params), layer.hidden, cell.gates
     padded = -(-columns // width) * width
@@ -71,9 +69,7 @@ def pack_weights(plan, params, packed, part, parts):
         layer = layer_at(plan, k)
         _pack_forward(cell, layer, params, packed, part, parts)
         x, n, to = layer.params, layer.below, layer.w_back_x
-        _pack_transposed(
-            cell, layer, cell.x_turn, params, x, n, packed, to, part, parts
-        )
+        _pack_transposed(cell, layer, cell.x_turn, params, x, n, packed, to, part, parts)
         h = layer.params + (layer.below + layer.x + 1) * cell.gates * layer.hidden
         n, to = layer.hidden, layer.w_back_h
         _pack_transposed(cell, layer, 0, params, h, n, packed, to, part, parts)

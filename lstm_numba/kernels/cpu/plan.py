@@ -77,9 +77,7 @@ class Plan(NamedTuple):
     skip: int
     norm: int  # a value of NORMS
     steps: int  # horizon rounded up to whole vectors
-    chunk: (
-        int  # time steps whose dz stay in cache until their weight gradients are taken
-    )
+    chunk: int  # time steps whose dz stay in cache until their weight gradients are taken
     head: int  # params
     skip_params: int
     future_params: int
@@ -147,9 +145,7 @@ def make_plan(network, lanes):
                 first=h - 1 - (x - cell.x_bias),
                 h=h,
                 tape=work.take((seq_len + ROWS) * ROWS * (h + units)),
-                tape_below=layers[-1].tape + ROWS * layers[-1].row + layers[-1].h
-                if k
-                else 0,
+                tape_below=layers[-1].tape + ROWS * layers[-1].row + layers[-1].h if k else 0,
                 row_below=layers[-1].row if k else 0,
                 c=work.take((seq_len + 1) * ROWS * units),
                 z=work.take(seq_len * ROWS * cell.slots * units),

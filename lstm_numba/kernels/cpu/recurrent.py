@@ -58,9 +58,7 @@ def layer_forward(cell, layer, seq_len, packed, work, keep_tape):
 
 
 @subkernel
-def layer_backward(
-    cell, layer, seq_len, chunk, packed, work, partial, dh, dc, dy, dy_given
-):
+def layer_backward(cell, layer, seq_len, chunk, packed, work, partial, dh, dc, dy, dy_given):
     """Pull gradients back through one layer over a block, newest step first.
 
         dh[t] += dz[t] w_h^T       dx[t] = dz[t] w_x^T
@@ -86,15 +84,11 @@ def layer_backward(
             dy_t, z_t = dy + t * ROWS * units, t * ROWS * cell.slots * units
             for j in range(0, units, lanes(work)):
                 step_backward(cell, layer, t, j, work, dh, dc, dy_t if dy_given else -1)
-            add_dz_product(
-                cell, units, work, z_h + z_t, packed, layer.w_back_h, units, dh
-            )
+            add_dz_product(cell, units, work, z_h + z_t, packed, layer.w_back_h, units, dh)
             if layer.below > 0:
                 work[dy_t : dy_t + ROWS * units] = 0
                 z_x = layer.z + z_t
-                add_dz_product(
-                    cell, units, work, z_x, packed, layer.w_back_x, units, dy_t
-                )
+                add_dz_product(cell, units, work, z_x, packed, layer.w_back_x, units, dy_t)
 
         add_weight_gradient(
             tile, cell, units, work, layer.tape_below, layer.row_below, layer.below,

@@ -16,9 +16,7 @@ def step_forward(cell, layer, t, j, packed, work, keep_tape):
 
     z = zeros(work, ROWS, 1)
     z = add_product(z, work, below, layer.row_below, 1, layer.below, packed, w, width)
-    z = add_product(
-        z, work, own + layer.first, layer.row, 1, n_own, packed, w_own, width
-    )
+    z = add_product(z, work, own + layer.first, layer.row, 1, n_own, packed, w_own, width)
     h = rnn_cell(z)
 
     store(work, own + ROWS * layer.row + layer.h + j, layer.row, h)

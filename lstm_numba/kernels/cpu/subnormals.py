@@ -25,9 +25,7 @@ _POINTER = ir.IntType(8).as_pointer()
 def _x86(builder, name, place):
     function = ir.FunctionType(ir.VoidType(), [_POINTER])
     builder.call(
-        cgutils.get_or_insert_function(
-            builder.module, function, f"llvm.x86.sse.{name}"
-        ),
+        cgutils.get_or_insert_function(builder.module, function, f"llvm.x86.sse.{name}"),
         [builder.bitcast(place, _POINTER)],
     )
 
@@ -40,9 +38,7 @@ def _read_mode(builder):
     if _IS_ARM:
         function = ir.FunctionType(ir.IntType(64), [])
         return builder.call(
-            cgutils.get_or_insert_function(
-                builder.module, function, "llvm.aarch64.get.fpcr"
-            ),
+            cgutils.get_or_insert_function(builder.module, function, "llvm.aarch64.get.fpcr"),
             [],
         )
     return ir.IntType(64)(0)
@@ -56,9 +52,7 @@ def _write_mode(builder, mode):
     elif _IS_ARM:
         function = ir.FunctionType(ir.VoidType(), [ir.IntType(64)])
         builder.call(
-            cgutils.get_or_insert_function(
-                builder.module, function, "llvm.aarch64.set.fpcr"
-            ),
+            cgutils.get_or_insert_function(builder.module, function, "llvm.aarch64.set.fpcr"),
             [mode],
         )
 

@@ -45,9 +45,7 @@ def atomic_read(typing_context, array, index):
     """array[index], as other threads have left it."""
 
     def codegen(context, builder, signature, args):
-        return builder.load_atomic(
-            _slot(context, builder, array, args[0], args[1]), "seq_cst", 8
-        )
+        return builder.load_atomic(_slot(context, builder, array, args[0], args[1]), "seq_cst", 8)
 
     return types.int64(array, types.intp), codegen
 
@@ -72,9 +70,7 @@ def _pause(typing_context):
         if _IS_X86:
             pause = ir.FunctionType(ir.VoidType(), [])
             builder.call(
-                cgutils.get_or_insert_function(
-                    builder.module, pause, "llvm.x86.sse2.pause"
-                ),
+                cgutils.get_or_insert_function(builder.module, pause, "llvm.x86.sse2.pause"),
                 [],
             )
         return context.get_dummy_value()
@@ -135,9 +131,7 @@ class Team:
 
     def __enter__(self):
         for rank, inbox in enumerate(self._inboxes, 1):
-            threading.Thread(
-                target=self._serve, args=(rank, inbox), daemon=True
-            ).start()
+            threading.Thread(target=self._serve, args=(rank, inbox), daemon=True).start()
         return self
 
     def __exit__(self, *exception):

@@ -30,9 +30,7 @@ class Windows(NamedTuple):
     inputs: np.ndarray  # (time, features)
     starts: np.ndarray  # (windows,) first row in inputs
     targets: np.ndarray  # (time, targets)
-    target_starts: (
-        np.ndarray
-    )  # (windows,) first row in targets, and of covariates known in advance
+    target_starts: np.ndarray  # (windows,) first row in targets, and of covariates known in advance
 
 
 class Buffers(NamedTuple):
@@ -83,9 +81,7 @@ def _train_chunk(plan, windows, start, n, chunk, chunks, step, buffers, work):
             work,
             step.tape,
         )
-        total += head_loss(
-            plan, windows, first, valid, step.loss, step.huber_delta, weight, work
-        )
+        total += head_loss(plan, windows, first, valid, step.loss, step.huber_delta, weight, work)
         block_backward(plan, buffers.packed, windows, first, valid, work, partial)
     return total
 
@@ -192,9 +188,7 @@ def infer(plan, windows, step, losses, out, buffers, rank, size, shared):
     meet(shared, size)
     for block in range(rank, -(-n // ROWS), size):
         row, valid = block * ROWS, min(ROWS, n - block * ROWS)
-        block_forward(
-            plan, buffers.params, buffers.packed, windows, row, valid, work, step.tape
-        )
+        block_forward(plan, buffers.params, buffers.packed, windows, row, valid, work, step.tape)
         if len(out) > 0:
             _write_forecast(plan, row, valid, work, out)
         if len(losses) > 0:

@@ -1,0 +1,137 @@
+"""Train many small models of one network side by side, one series each."""
+
+import time
+
+import numpy as np
+
+from ..kernels.cpu import (
+    VECTOR_BYTES,
+    Models,
+    Schedule,
+    Team,
+    Windows,
+    make_plan,
+    train_models,
+)
+from ..nn.engine import make_buffers, make_step
+from .trainer import KERNEL_SECONDS, TrainingRun
+
+
+def train_many(
+    network,
+    params,
+    windows,
+    limits,
+    *,
+    loss="mse",
+    huber_delta=1.0,
+    learning_rate=1e-3,
+    weight_decay=0.0,
+    clip_norm=1.0,
+    max_epochs=100,
+    batch_size=64,
+    n_iter_no_change=10,
+    tol=0.0,
+    rng,
+    n_threads=1,
+    on_model=None,
+):
+    """Train one model per row of ``params``, each on windows of its own.
+
+    A thread trains a model from its first epoch to its last inside one kernel, so models of a few
+    units cost arithmetic and not the interpreter. The result of a model does not depend on the
+    others, nor on the number of threads.
+
+    Parameters
+    ----------
+    network : Network
+        Of all models.
+    params : array, (models, network.layout.size)
+        Where training starts; not changed.
+    windows : Windows
+        Of all models, in one.
+    limits : array of int, (models, 4)
+        For each model the range of its training windows and the range of its validation windows;
+        an empty range: all epochs are run.
+    rng : numpy.random.Generator
+        Seeds the shuffling of each model.
+    on_model : callable, optional
+        Called as ``on_model(models_done)`` several times a second.
+
+    Returns
+    -------
+    list of TrainingRun
+        One per model; see ``trainer.train`` for the other parameters. ``reason`` is
+        ``"diverged"`` where the loss did not stay finite, ``"interrupted"`` for models that Ctrl-C
+        kept from being trained.
+    """
+    n = len(params)
+    step = make_step(loss, huber_delta, learning_rate, weight_decay, clip_norm)
+    steps = step, step._replace(tape=False)
+    schedule = Schedule(int(batch_size), int(max_epochs), int(n_iter_no_change), float(tol))
+    dtype = np.dtype(network.dtype)
+    models = Models(
+        limits=np.array(limits, np.int64),
+        params=np.array(params, dtype),
+        seeds=rng.integers(2**64, size=n, dtype=np.uint64),
+        train_loss=np.full((n, max_epochs), np.nan),
+        valid_loss=np.full((n, max_epochs), np.nan),
+        epochs=np.zeros(n, np.int64),
+        best_epoch=np.full(n, -1),
+    )
+    inputs, targets = (np.require(a, dtype, "CAW") for a in (windows.inputs, windows.targets))
+    # The kernel shuffles the starts in place.
+    starts, target_starts = (np.array(a, np.int64) for a in (windows.starts, windows.target_starts))
+    windows = Windows(inputs, starts, targets, target_starts)
+    plan = make_plan(network, VECTOR_BYTES // dtype.itemsize)
+    buffers = [make_buffers(plan, dtype, 1, batch_size) for _ in range(n_threads)]
+
+    done, at_once = 0, n_threads
+    try:
+        with Team(n_threads) as team:
+            while done < n:
+                stop = min(n, done + at_once)
+                began = time.perf_counter()
+                team.run(
+                    lambda rank, first=done, stop=stop: train_models(
+                        plan,
+                        windows,
+                        models,
+                        first,
+                        stop,
+                        schedule,
+                        steps,
+                        buffers[rank],
+                        team.shared,
+                    )
+                )
+                seconds = time.perf_counter() - began
+                at_once = max(
+                    n_threads, min(2 * at_once, int((stop - done) * KERNEL_SECONDS / seconds))
+                )
+                done = stop
+                if on_model:
+                    on_model(done)
+    except KeyboardInterrupt:
+        pass
+    return [_run_of(models, k, max_epochs) for k in range(n)]
+
+
+def _run_of(models, k, max_epochs):
+    """Return what training left of model ``k``."""
+    epochs = models.epochs[k]
+    train_loss, valid_loss = models.train_loss[k, :epochs], models.valid_loss[k, :epochs]
+    validated = models.limits[k, 3] > models.limits[k, 2]
+    if epochs == 0:
+        reason = "interrupted"
+    elif not np.isfinite(train_loss[-1]) or (validated and not np.isfinite(valid_loss[-1])):
+        reason = "diverged"
+    else:
+        reason = "max_epochs" if epochs == max_epochs else "no improvement"
+    return TrainingRun(
+        params=models.params[k],
+        train_loss=train_loss.tolist(),
+        valid_loss=valid_loss.tolist() if validated else [],
+        best_epoch=int(models.best_epoch[k]),
+        reason=reason,
+    )
