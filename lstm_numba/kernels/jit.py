@@ -17,7 +17,7 @@ import os
 import warnings
 from pathlib import Path
 
-from numba import config, njit
+from numba import config, njit, typeof
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 from numba.misc.appdirs import AppDirs
 
@@ -94,6 +94,17 @@ def kernel(function):
     dispatcher = njit(nogil=True, error_model="numpy", boundscheck=False)(function)
     dispatcher._cache = KernelCache(function)
     return dispatcher
+
+
+def entry_point(kernel, args):
+    """Return the compiled code of a kernel for arguments of the types of ``args``.
+
+    To find the code for the arguments of a call takes Numba microseconds, as long as one step of a
+    stream. Who calls with the same types each time looks once.
+    """
+    signature = tuple(typeof(arg) for arg in args)
+    kernel.compile(signature)
+    return kernel.overloads[signature].entry_point
 
 
 # A function that only kernels call: no entry from Python, compiled as part of its callers.

@@ -39,7 +39,7 @@ def _gather(plan, windows, first, valid, work):
 
 
 @subkernel
-def _reset(plan, work):
+def reset_states(plan, work):
     """Set the initial states to zero and the ones that carry the biases."""
     for k in range(len(plan.layers)):
         layer = layer_at(plan, k)
@@ -54,7 +54,7 @@ def _reset(plan, work):
 @subkernel
 def block_forward(plan, params, packed, windows, first, valid, work, keep_tape):
     """Forecast windows ``first`` to ``first + valid`` - 1, at most ROWS; see ``head_forward``."""
-    _reset(plan, work)
+    reset_states(plan, work)
     _gather(plan, windows, first, valid, work)
     for k in range(len(plan.layers)):
         layer_forward(plan.cell, layer_at(plan, k), plan.seq_len, packed, work, keep_tape)

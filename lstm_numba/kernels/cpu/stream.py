@@ -1,0 +1,49 @@
+"""One step of a stream: one observation in, a forecast out, the state kept in ``work``."""
+
+from ..jit import kernel
+from ..tile import ROWS
+from .block import reset_states
+from .head import head_forward
+from .packing import pack_weights
+from .plan import layer_at
+from .recurrent import layer_forward
+from .subnormals import flush_subnormals, restore_subnormals
+
+
+@kernel
+def start_stream(plan, params, packed, work):
+    """Pack the weights and set the state to zero."""
+    pack_weights(plan, params, packed, 0, 1)
+    reset_states(plan, work)
+
+
+@kernel
+def stream_step(plan, params, packed, windows, x, work, out):
+    """Advance the state in row 0 of a block by one observation, and forecast from it.
+
+    The other rows of the block are computed along: a tile of one row would save nothing that
+    counts, and the bits of a row would differ from those of a batch.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of the network with windows of one step, without skip, shift and scale.
+    x : (features,)                 in
+    out : (horizon, targets)        out
+    """
+    mode = flush_subnormals()
+    bottom = layer_at(plan, 0)
+    for k in range(plan.features):
+        work[bottom.tape + bottom.first + k] = x[k]
+    for k in range(len(plan.layers)):
+        layer_forward(plan.cell, layer_at(plan, k), 1, packed, work, False)
+    head_forward(plan, params, windows, 0, 0, work)
+    for k in range(len(plan.layers)):
+        layer = layer_at(plan, k)
+        now, before = layer.tape + ROWS * layer.row + layer.h, layer.tape + layer.h
+        for j in range(layer.hidden):
+            work[before + j] = work[now + j]
+    for d in range(plan.targets):
+        for k in range(plan.horizon):
+            out[k, d] = work[plan.out + d * plan.steps + k]
+    restore_subnormals(mode)
