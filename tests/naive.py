@@ -14,31 +14,31 @@ def sigmoid(z):
     return 0.5 + 0.5 * np.tanh(0.5 * z)
 
 
-def lstm_forward(x, w_ih, w_hh, bias):
+def lstm_forward(x, w):
     """Run one layer over one row, from a zero state.
 
-    x : (seq_len, in)  ->  h, c : (seq_len + 1, hidden), gates : (seq_len, 4, hidden)
+    x : (seq_len, in)  ->  h : (seq_len + 1, hidden), tape : what the way back needs
     """
-    seq_len, hidden = len(x), w_hh.shape[1]
+    seq_len, hidden = len(x), w["weight_hh"].shape[1]
     h, c = np.zeros((seq_len + 1, hidden)), np.zeros((seq_len + 1, hidden))
     gates = np.zeros((seq_len, 4, hidden))
     for t in range(seq_len):
-        zi, zf, zg, zo = np.split(w_ih @ x[t] + w_hh @ h[t] + bias, 4)
+        zi, zf, zg, zo = np.split(w["weight_ih"] @ x[t] + w["weight_hh"] @ h[t] + w["bias"], 4)
         i, f, g, o = sigmoid(zi), sigmoid(zf), np.tanh(zg), sigmoid(zo)
         c[t + 1] = f * c[t] + i * g
         h[t + 1] = o * np.tanh(c[t + 1])
         gates[t] = i, f, g, o
-    return h, c, gates
+    return h, (c, gates)
 
 
-def lstm_backward(x, w_ih, w_hh, h, c, gates, dh_above):
+def lstm_backward(x, w, h, tape, dh_above):
     """Pull ``dh_above``, the (seq_len, hidden) gradient of the outputs, back through the layer.
 
-    Returns dx (seq_len, in), dw_ih, dw_hh, dbias.
+    Returns dx (seq_len, in) and the gradient by name.
     """
-    dx, dw_ih, dw_hh = np.zeros_like(x), np.zeros_like(w_ih), np.zeros_like(w_hh)
-    dbias = np.zeros(len(w_ih))
-    dh, dc = np.zeros(w_hh.shape[1]), np.zeros(w_hh.shape[1])
+    c, gates = tape
+    dx, gradient = np.zeros_like(x), {name: np.zeros_like(weight) for name, weight in w.items()}
+    dh, dc = np.zeros(h.shape[1]), np.zeros(h.shape[1])
     for t in reversed(range(len(x))):
         i, f, g, o = gates[t]
         dh = dh + dh_above[t]
@@ -49,13 +49,79 @@ def lstm_backward(x, w_ih, w_hh, h, c, gates, dh_above):
         dzg = dc * i * (1 - g**2)
         dzo = dh * y * o * (1 - o)
         dz = np.concatenate([dzi, dzf, dzg, dzo])
-        dw_ih += np.outer(dz, x[t])
-        dw_hh += np.outer(dz, h[t])
-        dbias += dz
-        dx[t] = w_ih.T @ dz
-        dh = w_hh.T @ dz
+        gradient["weight_ih"] += np.outer(dz, x[t])
+        gradient["weight_hh"] += np.outer(dz, h[t])
+        gradient["bias"] += dz
+        dx[t] = w["weight_ih"].T @ dz
+        dh = w["weight_hh"].T @ dz
         dc = dc * f
-    return dx, dw_ih, dw_hh, dbias
+    return dx, gradient
+
+
+def gru_forward(x, w):
+    """``lstm_forward`` for a GRU whose reset gate follows the product, as torch's."""
+    seq_len, hidden = len(x), w["weight_hh"].shape[1]
+    h, gates = np.zeros((seq_len + 1, hidden)), np.zeros((seq_len, 4, hidden))
+    for t in range(seq_len):
+        xr, xz, xn = np.split(w["weight_ih"] @ x[t] + w["bias_ih"], 3)
+        ur, uz, un = np.split(w["weight_hh"] @ h[t] + w["bias_hh"], 3)
+        r, z = sigmoid(xr + ur), sigmoid(xz + uz)
+        n = np.tanh(xn + r * un)
+        h[t + 1] = (1 - z) * n + z * h[t]
+        gates[t] = r, z, n, un
+    return h, gates
+
+
+def gru_backward(x, w, h, gates, dh_above):
+    """``lstm_backward`` for a GRU."""
+    dx, gradient = np.zeros_like(x), {name: np.zeros_like(weight) for name, weight in w.items()}
+    dh = np.zeros(h.shape[1])
+    for t in reversed(range(len(x))):
+        r, z, n, un = gates[t]
+        dh = dh + dh_above[t]
+        dn = dh * (1 - z) * (1 - n**2)
+        dr = dn * un * r * (1 - r)
+        dz = dh * (h[t] - n) * z * (1 - z)
+        from_x, from_h = np.concatenate([dr, dz, dn]), np.concatenate([dr, dz, dn * r])
+        gradient["weight_ih"] += np.outer(from_x, x[t])
+        gradient["weight_hh"] += np.outer(from_h, h[t])
+        gradient["bias_ih"] += from_x
+        gradient["bias_hh"] += from_h
+        dx[t] = w["weight_ih"].T @ from_x
+        dh = dh * z + w["weight_hh"].T @ from_h
+    return dx, gradient
+
+
+def rnn_forward(x, w):
+    """``lstm_forward`` for the simple recurrent unit."""
+    h = np.zeros((len(x) + 1, w["weight_hh"].shape[1]))
+    for t in range(len(x)):
+        h[t + 1] = np.tanh(w["weight_ih"] @ x[t] + w["weight_hh"] @ h[t] + w["bias"])
+    return h, None
+
+
+def rnn_backward(x, w, h, tape, dh_above):
+    """``lstm_backward`` for the simple recurrent unit."""
+    dx, gradient = np.zeros_like(x), {name: np.zeros_like(weight) for name, weight in w.items()}
+    dh = np.zeros(h.shape[1])
+    for t in reversed(range(len(x))):
+        dz = (dh + dh_above[t]) * (1 - h[t + 1] ** 2)
+        gradient["weight_ih"] += np.outer(dz, x[t])
+        gradient["weight_hh"] += np.outer(dz, h[t])
+        gradient["bias"] += dz
+        dx[t] = w["weight_ih"].T @ dz
+        dh = w["weight_hh"].T @ dz
+    return dx, gradient
+
+
+FORWARD = {"lstm": lstm_forward, "gru": gru_forward, "rnn": rnn_forward}
+BACKWARD = {"lstm": lstm_backward, "gru": gru_backward, "rnn": rnn_backward}
+
+
+def of_layer(weights, k):
+    """Return the weights of layer ``k`` under their names without the number."""
+    mark = f"_l{k}"
+    return {name.removesuffix(mark): w for name, w in weights.items() if name.endswith(mark)}
 
 
 def shift_and_scale(network, history):
@@ -71,7 +137,7 @@ def forward_row(network, weights, windows, row):
     """Run the stack and the head over one row; return all that the way back needs.
 
     out : (horizon, targets), in normalised units
-    tape : one (x, h, c, gates) per layer
+    tape : one (x, h, the layer's own tape) per layer
     window : (seq_len, features), normalised
     known : (horizon, future), the covariates at the forecast steps
     """
@@ -86,10 +152,8 @@ def forward_row(network, weights, windows, row):
     tape = []
     x = window
     for k in range(network.num_layers):
-        h, c, gates = lstm_forward(
-            x, weights[f"weight_ih_l{k}"], weights[f"weight_hh_l{k}"], weights[f"bias_l{k}"]
-        )
-        tape.append((x, h, c, gates))
+        h, of_steps = FORWARD[network.cell](x, of_layer(weights, k))
+        tape.append((x, h, of_steps))
         x = h[1:]
 
     dense = weights["head.weight"] @ x[-1] + weights["head.bias"]
@@ -147,13 +211,12 @@ def loss_and_gradient(network, weights, windows, loss="mse", huber_delta=1.0):
         dh_above = np.zeros((network.seq_len, network.hidden_size))
         dh_above[-1] = weights["head.weight"].T @ ddense
         for k in reversed(range(network.num_layers)):
-            x, h, c, gates = tape[k]
-            dh_above, dw_ih, dw_hh, dbias = lstm_backward(
-                x, weights[f"weight_ih_l{k}"], weights[f"weight_hh_l{k}"], h, c, gates, dh_above
+            x, h, of_steps = tape[k]
+            dh_above, of_weights = BACKWARD[network.cell](
+                x, of_layer(weights, k), h, of_steps, dh_above
             )
-            gradient[f"weight_ih_l{k}"] += dw_ih
-            gradient[f"weight_hh_l{k}"] += dw_hh
-            gradient[f"bias_l{k}"] += dbias
+            for name, g in of_weights.items():
+                gradient[f"{name}_l{k}"] += g
     return total, gradient
 
 

@@ -1,4 +1,4 @@
-"""The network against torch.nn.LSTM and torch.nn.Linear with the same weights."""
+"""The network against torch's recurrent layers and torch.nn.Linear with the same weights."""
 
 import numpy as np
 import pytest
@@ -16,6 +16,9 @@ LOSSES = {
 }
 
 
+LAYERS = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}
+
+
 class TorchNetwork(torch.nn.Module):
     """The network as its docstring defines it, out of torch's own layers."""
 
@@ -23,7 +26,7 @@ class TorchNetwork(torch.nn.Module):
         super().__init__()
         self.network = network
         dtype = getattr(torch, network.dtype)
-        self.lstm = torch.nn.LSTM(
+        self.recurrent = LAYERS[network.cell](
             network.features,
             network.hidden_size,
             network.num_layers,
@@ -40,14 +43,15 @@ class TorchNetwork(torch.nn.Module):
                 parameter.zero_()
             for name, view in network.views(params).items():
                 self.parameter(name).copy_(torch.tensor(view))
-        for name, parameter in self.lstm.named_parameters():
-            parameter.requires_grad_(not name.startswith("bias_hh"))
+        if network.cell != "gru":
+            for name, parameter in self.recurrent.named_parameters():
+                parameter.requires_grad_(not name.startswith("bias_hh"))
 
     def parameter(self, name):
         """Return the parameter by our name; torch splits our bias in two, of which one stays 0."""
         if "." in name:
             return self.get_parameter(name)
-        return self.lstm.get_parameter(name.replace("bias_l", "bias_ih_l"))
+        return self.recurrent.get_parameter(name.replace("bias_l", "bias_ih_l"))
 
     def forward(self, windows):
         """Return normalised outputs (n, horizon, targets), and shift and scale (n, 1, targets)."""
@@ -63,7 +67,7 @@ class TorchNetwork(torch.nn.Module):
             shift = scale = history.mean(1, keepdim=True)
         if network.window_norm is not None:
             x = torch.cat([(history - shift) / scale, x[:, :, targets:]], dim=2)
-        y, _ = self.lstm(x)
+        y, _ = self.recurrent(x)
         out = self.head(y[:, -1]).unflatten(1, (targets, network.horizon)).transpose(1, 2)
         if network.skip:
             out = out + self.skip(x[:, :, :targets].transpose(1, 2)).transpose(1, 2)
@@ -119,8 +123,9 @@ def test_outputs_and_gradients_equal_torch(hidden_size, num_layers, n, window_no
 
 
 @BOTH_DTYPES
-def test_a_plain_stack_equals_torch(dtype):
-    network = Network(24, 3, 17, 1, hidden_size=65, num_layers=2, dtype=dtype)
+@pytest.mark.parametrize("cell", LAYERS)
+def test_a_plain_stack_equals_torch(cell, dtype):
+    network = Network(24, 3, 17, 1, cell=cell, hidden_size=65, num_layers=2, dtype=dtype)
     params, windows = problem(network, 13)
     theirs = TorchNetwork(network, params)
     assert_close(network.predict(params, windows), theirs.predict(windows), TOLERANCE[dtype])

@@ -58,8 +58,8 @@ class _CacheImpl(CompileResultCacheImpl):
 @functools.cache
 def _warn_unwritable(reason):
     warnings.warn(
-        f"The compiled kernels cannot be kept in {cache_folder()} ({reason}): every process compiles them "
-        "anew. Set the environment variable NUMBA_CACHE_DIR to a writable folder.",
+        f"The compiled kernels cannot be kept in {cache_folder()} ({reason}): every process "
+        "compiles them anew. Set the environment variable NUMBA_CACHE_DIR to a writable folder.",
         RuntimeWarning,
         stacklevel=2,
     )

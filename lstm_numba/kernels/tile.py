@@ -13,9 +13,9 @@ equation once, for both. What scalars lack is the inner step of a matrix product
 
     acc[r, :] += a[r] * w[:]
 
-One vector of ``w`` serves all rows and one number of ``a`` serves all lanes, so a tile of R rows and
-V vectors needs R + V reads for R * V multiply-adds. That ratio is the whole trick: reads are slower
-than arithmetic, and a product written with tiles is bound by arithmetic.
+One vector of ``w`` serves all rows and one number of ``a`` serves all lanes, so a tile of R rows
+and V vectors needs R + V reads for R * V multiply-adds. That ratio is the whole trick: reads are
+slower than arithmetic, and a product written with tiles is bound by arithmetic.
 
 ``VECTOR_BYTES`` follows the processor (AVX-512: 64, AVX: 32, else 16), ``ROWS`` the number of its
 registers; the environment variable ``LSTM_NUMBA_VECTOR_BYTES`` overrides the width.
@@ -25,6 +25,7 @@ Tiles are read from and written to flat, C-ordered arrays at an index, without a
 
 import operator
 import os
+import platform
 
 from llvmlite import binding, ir
 from numba.core import cgutils, types
@@ -44,9 +45,10 @@ def _vector_bytes():
 
 VECTOR_BYTES = _vector_bytes()
 
-# A tile of ROWS x 4 vectors, the 4 vectors of one row of weights and a broadcast must fit the register file:
-# 32 registers with AVX-512 and NEON, 16 with AVX and SSE.
-ROWS = 3 if VECTOR_BYTES == 32 else 6
+# A tile of ROWS x 4 vectors, the 4 vectors of one row of weights and a broadcast must fit the
+# register file: 32 registers with AVX-512 and on ARM, else 16.
+_MANY_REGISTERS = VECTOR_BYTES == 64 or platform.machine().lower() in ("arm64", "aarch64")
+ROWS = 6 if _MANY_REGISTERS else 3
 
 
 class Tile(types.Type):
@@ -70,7 +72,7 @@ class _TileModel(models.PrimitiveModel):
         super().__init__(manager, tile, ir.ArrayType(ir.VectorType(scalar, tile.lanes), tile.rows))
 
 
-# --- building blocks -----------------------------------------------------------------------------
+# building blocks
 
 
 def _vector_type(context, tile):
@@ -112,7 +114,7 @@ def _row_index(builder, start, stride, r):
     return builder.add(start, builder.mul(stride, stride.type(r)))
 
 
-# --- arithmetic, on tiles and on scalars alike ----------------------------------------------------
+# arithmetic, on tiles and on scalars alike
 
 
 def elementwise(emit, n_args):
@@ -176,7 +178,8 @@ def elementwise(emit, n_args):
     return operation
 
 
-# Contraction to fused multiply-adds is the only liberty: reassociation would undo exact cancellations.
+# Contraction to fused multiply-adds is the only liberty: reassociation would undo exact
+# cancellations.
 _FLAGS = ("contract",)
 
 
@@ -231,7 +234,7 @@ def _emit_power_of_two(builder, x):
 power_of_two = elementwise(_emit_power_of_two, 1)
 
 
-# --- making, reading and writing tiles -------------------------------------------------------------
+# making, reading and writing tiles
 
 
 def _read(context, builder, tile, array_type, array, start, stride):
@@ -269,7 +272,7 @@ def zeros(typing_context, array, rows, vectors):
 
 @intrinsic(prefer_literal=True)
 def load(typing_context, array, start, stride, rows, vectors):
-    """Tile whose row r is read at ``start + r * stride``; ``rows`` and ``vectors`` are constants."""
+    """Tile whose row r is read at ``start + r stride``; ``rows`` and ``vectors`` are constants."""
     if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
         return None
     tile = Tile(array.dtype, rows.literal_value, vectors.literal_value)

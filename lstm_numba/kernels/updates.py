@@ -6,18 +6,17 @@ from numba.extending import register_jitable
 
 
 @register_jitable(forceinline=True)
-def adam(weight, gradient, mean, square, rate, beta1, beta2, epsilon, decay):
+def adam(weight, gradient, mean, square, rate, blend1, blend2, epsilon, decay):
     """Return weight, mean and square after one step of Adam with decoupled weight decay.
 
-        m ← β₁ m + (1 − β₁) g             v ← β₂ v + (1 − β₂) g²
+        m ← m + (1 − β₁) (g − m)          v ← v + (1 − β₂) (g² − v)
         w ← w − λ w − α m / (√v + ε)
 
     Kingma & Ba (2015); Loshchilov & Hutter (2019). The corrections for the zero start of m and v
-    are part of the rate α and of ε, see ``adam_rate``.
+    are part of the rate α and of ε, see ``adam_rate``. ``blend1`` is 1 − β₁, ``blend2`` 1 − β₂.
     """
-    one = type(weight)(1)
-    mean = beta1 * mean + (one - beta1) * gradient
-    square = beta2 * square + (one - beta2) * gradient * gradient
+    mean += blend1 * (gradient - mean)
+    square += blend2 * (gradient * gradient - square)
     weight -= decay * weight + rate * mean / (math.sqrt(square) + epsilon)
     return weight, mean, square
 

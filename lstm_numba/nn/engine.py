@@ -8,8 +8,8 @@ from ..kernels.losses import LOSSES
 
 
 def make_step(
-    loss="mse", huber_delta=1.0, learning_rate=1e-3, weight_decay=0.0, clip_norm=None, beta1=0.9, beta2=0.999,
-    epsilon=1e-8, tape=True
+    loss="mse", huber_delta=1.0, learning_rate=1e-3, weight_decay=0.0, clip_norm=None,
+    beta1=0.9, beta2=0.999, epsilon=1e-8, tape=True
 ):  # fmt: skip
     """Return the kernels' ``Step``; ``clip_norm=None`` does not clip."""
     return Step(
@@ -102,9 +102,9 @@ class Engine:
         team.run(share)
         return values[0]
 
-    def train(self, windows, first, last, batch_size, step, steps_done, update=True):
-        """Train on batches ``first`` to ``last`` - 1; return the sum of the windows' losses."""
-        args = first, last, batch_size, step, steps_done, update
+    def train(self, windows, first, last, batch_size, step, steps_done, total=0.0, update=True):
+        """Train on batches ``first`` to ``last`` - 1; return ``total`` plus the windows' losses."""
+        args = first, last, batch_size, step, steps_done, total, update
         return self._together(self._kernels.train_batches, windows, *args)
 
     def forecast(self, windows):

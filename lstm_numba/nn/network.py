@@ -18,7 +18,8 @@ class Network:
     """A recurrent stack over a window, read by a direct multi-step head.
 
         h       = LSTM(window), the top layer's state after the newest step
-        out[d]  = head.weight[d] h + head.bias[d] + skip.weight window[:, d] + future[:] future.weight[d]
+        out[d]  = head.weight[d] h + head.bias[d]
+                  + skip.weight window[:, d] + future future.weight[d]
 
     It describes and holds no arrays: weights are one flat vector, ``layout`` names its parts.
 

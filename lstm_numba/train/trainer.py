@@ -25,8 +25,8 @@ class TrainingRun:
     best_epoch : int
         Index into the lists; -1 if no epoch did better than the initial weights.
     reason : str
-        Why it ended: ``"max_epochs"``, ``"no improvement"`` or ``"interrupted"``; ``"diverged"`` only
-        in ``train_many``.
+        Why it ended: ``"max_epochs"``, ``"no improvement"`` or ``"interrupted"``; in ``train_many``
+        also ``"diverged"``.
     """
 
     params: np.ndarray
@@ -68,7 +68,8 @@ def train(
     clip_norm : float or None
         Largest Euclidean norm of the whole gradient.
     n_iter_no_change : int
-        Epochs without an improvement of the validation loss by more than ``tol`` before training ends.
+        Epochs without an improvement of the validation loss by more than ``tol`` before training
+        ends.
     rng : numpy.random.Generator
         Shuffles the windows: one permutation per epoch.
     n_threads : int
@@ -106,9 +107,8 @@ def train(
                 while first < batches:
                     last = min(first + at_once, batches)
                     began = time.perf_counter()
-                    total += engine.train(
-                        shuffled, first, last, batch_size, step, epoch * batches + first
-                    )
+                    done = epoch * batches + first
+                    total = engine.train(shuffled, first, last, batch_size, step, done, total)
                     seconds = time.perf_counter() - began
                     at_once = max(
                         1,
@@ -118,11 +118,14 @@ def train(
 
                 train_loss = total / n
                 valid_loss = engine.loss(validation, step) if validation else math.nan
-                if not math.isfinite(train_loss) or (validation and not math.isfinite(valid_loss)):
+                # The last update shows in no loss when there is no validation.
+                finite = math.isfinite(train_loss) and np.isfinite(engine.params).all()
+                if not finite or (validation and not math.isfinite(valid_loss)):
                     raise FloatingPointError(
-                        f"The loss must stay finite, but in epoch {epoch + 1} it became {train_loss} "
-                        f"(learning_rate={learning_rate}). Use a smaller learning_rate, or a smaller "
-                        f"clip_norm, or scale the data."
+                        f"Loss and weights must stay finite, but after epoch {epoch + 1} the "
+                        f"training loss is {train_loss} and the validation loss {valid_loss} "
+                        f"(learning_rate={learning_rate}). Use a smaller learning_rate or "
+                        "clip_norm, or scale the data."
                     )
                 run.train_loss.append(train_loss)
                 if validation:

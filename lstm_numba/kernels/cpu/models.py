@@ -1,7 +1,8 @@
 """Many small models at once: each thread trains whole models, one after the other.
 
-A model of 16 units on a hundred windows trains in milliseconds, less than the interpreter needs for
-its epochs. Here epochs, validation and early stopping run inside the kernel, and threads never meet.
+A model of 16 units on a hundred windows trains in milliseconds, less than the interpreter needs
+for its epochs. Here epochs, validation and early stopping run inside the kernel, and threads never
+meet.
 """
 
 from typing import NamedTuple
@@ -101,7 +102,19 @@ def _train_model(
         state = _shuffle(state, windows.starts, windows.target_starts)
         done = epoch * batches
         train_loss = train_batches(
-            plan, windows, 0, batches, schedule.batch_size, step, done, True, buffers, 0, 1, shared
+            plan,
+            windows,
+            0,
+            batches,
+            schedule.batch_size,
+            step,
+            done,
+            0.0,
+            True,
+            buffers,
+            0,
+            1,
+            shared,
         )
         models.train_loss[model, epoch] = train_loss / n
         models.epochs[model] = epoch + 1

@@ -130,8 +130,12 @@ class Team:
         self._inboxes = [SimpleQueue() for _ in range(size - 1)]
 
     def __enter__(self):
-        for rank, inbox in enumerate(self._inboxes, 1):
-            threading.Thread(target=self._serve, args=(rank, inbox), daemon=True).start()
+        try:
+            for rank, inbox in enumerate(self._inboxes, 1):
+                threading.Thread(target=self._serve, args=(rank, inbox), daemon=True).start()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *exception):

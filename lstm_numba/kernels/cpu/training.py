@@ -99,10 +99,11 @@ def _update(plan, step, steps_done, buffers, rank, size, shared):
     rate, epsilon = adam_rate(
         step.learning_rate, step.beta1, step.beta2, step.epsilon, steps_done + 1
     )
-    # The small constant is that of torch.nn.utils.clip_grad_norm_.
-    clip = real(min(1.0, step.clip_norm / (norm + 1e-6)))
+    # The small constant is that of torch.nn.utils.clip_grad_norm_. A norm that overflows must not
+    # pass for a step of length zero.
+    clip = real(min(1.0, step.clip_norm / (norm + 1e-6)) if norm < np.inf else np.nan)
     rate, epsilon = real(rate), real(epsilon)
-    beta1, beta2 = real(step.beta1), real(step.beta2)
+    blend1, blend2 = real(1.0 - step.beta1), real(1.0 - step.beta2)
     decay = real(step.learning_rate * step.weight_decay)
     for k in range(n * rank // size, n * (rank + 1) // size):
         buffers.params[k], buffers.mean[k], buffers.square[k] = adam(
@@ -111,8 +112,8 @@ def _update(plan, step, steps_done, buffers, rank, size, shared):
             buffers.mean[k],
             buffers.square[k],
             rate,
-            beta1,
-            beta2,
+            blend1,
+            blend2,
             epsilon,
             decay,
         )
@@ -128,13 +129,14 @@ def train_batches(
     batch_size,
     step,
     steps_done,
+    total,
     update,
     buffers,
     rank,
     size,
     shared,
 ):
-    """Train on batches ``first`` to ``last`` - 1 of the windows; return the sum of the windows' losses.
+    """Train on batches ``first`` to ``last`` - 1; return ``total`` plus the windows' losses.
 
     Without ``update`` the weights stay as they are: the gradient of the mean loss of the last batch
     is left in ``buffers.gradient``.
@@ -142,7 +144,6 @@ def train_batches(
     mode = flush_subnormals()
     per_window = 1.0 / (plan.horizon * plan.targets)
     work = buffers.work[rank]
-    total = 0.0
     for batch in range(first, last):
         start = batch * batch_size
         n = min(batch_size, len(windows.starts) - start)
