@@ -1,15 +1,41 @@
-"""A network that takes its observations one by one and keeps its state in between."""
+"""A network that takes its observations one by one.
+
+``StateStream`` keeps the state of the recurrent layers: a step costs what one step of the recurrence
+costs. ``WindowStream`` keeps the last window and runs it anew, as training did: its forecasts are
+those of ``Network.predict``.
+"""
 
 import dataclasses
 
 import numpy as np
 
-from ..kernels.cpu import VECTOR_BYTES, Windows, make_plan, start_stream, stream_step
+from ..kernels.cpu import (
+    VECTOR_BYTES,
+    Windows,
+    forecast_window,
+    make_plan,
+    start_stream,
+    stream_step,
+)
 from ..kernels.jit import entry_point
 from .engine import make_buffers
 
 
-class NetworkStream:
+class _Stream:
+    """Weights packed once, and the arrays of one forecast."""
+
+    def __init__(self, network, params):
+        self.network = network
+        self._dtype = np.dtype(network.dtype)
+        plan = make_plan(network, VECTOR_BYTES // self._dtype.itemsize)
+        buffers = make_buffers(plan, self._dtype, 1, 0)
+        buffers.params[: plan.n_params] = params
+        self._weights = plan, buffers.params, buffers.packed
+        self._work = buffers.work[0]
+        start_stream(*self._weights, self._work)
+
+
+class StateStream(_Stream):
     """A network advanced by one observation at a time, at a cost that no history changes.
 
     After t steps its forecast is, to the bit, that of the network on a window of these t steps.
@@ -30,23 +56,17 @@ class NetworkStream:
         whole = [name for name in ("window_norm", "skip", "future") if getattr(network, name)]
         if whole:
             raise ValueError(
-                "A stream keeps a state and no window, but the network was made with "
-                f"{', '.join(f'{name}={getattr(network, name)!r}' for name in whole)}."
+                "A stream that keeps a state has no window, but the network was made with "
+                f"{', '.join(f'{name}={getattr(network, name)!r}' for name in whole)}. "
+                "Use WindowStream."
             )
-        self.network = dataclasses.replace(network, seq_len=1)
-        dtype = np.dtype(network.dtype)
-        plan = make_plan(self.network, VECTOR_BYTES // dtype.itemsize)
-        buffers = make_buffers(plan, dtype, 1, 0)
-        buffers.params[: plan.n_params] = params
-        self._weights = plan, buffers.params, buffers.packed
-        nothing = np.empty((0, 0), dtype), np.empty(0, np.int64)
-        nothing_yet = Windows(*nothing, *nothing)
-        self._x = np.empty(network.features, dtype)
-        self._out = np.empty((network.horizon, network.targets), dtype)
-        self._work = buffers.work[0]
-        self._step_args = *self._weights, nothing_yet, self._x, self._work, self._out
+        super().__init__(dataclasses.replace(network, seq_len=1), params)
+        nothing = np.empty((0, 0), self._dtype), np.empty(0, np.int64)
+        self._x = np.empty(network.features, self._dtype)
+        self._out = np.empty((network.horizon, network.targets), self._dtype)
+        windows = Windows(*nothing, *nothing)
+        self._step_args = *self._weights, windows, self._x, self._work, self._out
         self._advance = entry_point(stream_step, self._step_args)
-        self.reset()
 
     def reset(self):
         """Set the state to zero."""
@@ -60,3 +80,42 @@ class NetworkStream:
         self._x[:] = x
         self._advance(*self._step_args)
         return self._out
+
+
+class WindowStream(_Stream):
+    """A network on the last window of a growing series.
+
+    Parameters
+    ----------
+    network : Network
+        Without ``future``: a forecast would need covariates that a step does not bring.
+    params : array, (network.layout.size,)
+    history : array, (seq_len, features)
+        The window that the first step shifts by one.
+    """
+
+    def __init__(self, network, params, history):
+        super().__init__(network, params)
+        # Windows move through a longer array, so that not every step shifts all rows.
+        self._rows = np.empty((8 * network.seq_len, network.features), self._dtype)
+        self._rows[: network.seq_len] = history
+        self._start = np.zeros(1, np.int64)
+        targets = np.empty((0, network.targets), self._dtype)
+        windows = Windows(self._rows, self._start, targets, np.zeros(1, np.int64))
+        self._out = np.empty((1, network.horizon, network.targets), self._dtype)
+        self._step_args = *self._weights, windows, self._work, self._out
+        self._advance = entry_point(forecast_window, self._step_args)
+
+    def step(self, x):
+        """Take one observation, (features,); return the forecast, (horizon, targets).
+
+        The array that is returned is the same at each step, and overwritten by the next.
+        """
+        first, seq_len = self._start[0] + 1, self.network.seq_len
+        if first + seq_len > len(self._rows):
+            self._rows[: seq_len - 1] = self._rows[first:]
+            first = 0
+        self._rows[first + seq_len - 1] = x
+        self._start[0] = first
+        self._advance(*self._step_args)
+        return self._out[0]

@@ -8,6 +8,7 @@ from .models import Models as Models
 from .models import Schedule as Schedule
 from .models import train_models as train_models
 from .plan import make_plan as make_plan
+from .stream import forecast_window as forecast_window
 from .stream import start_stream as start_stream
 from .stream import stream_step as stream_step
 from .team import Team as Team

@@ -62,6 +62,18 @@ def block_forward(plan, params, packed, windows, first, valid, work, keep_tape):
 
 
 @subkernel
+def write_forecast(plan, row, valid, work, out):
+    """out[row :] = the block's forecasts, shift and scale of each window undone."""
+    for r in range(valid):
+        for d in range(plan.targets):
+            at = r * plan.targets + d
+            shift, scale = work[plan.shift + at], work[plan.scale + at]
+            for k in range(plan.horizon):
+                value = work[plan.out + at * plan.steps + k]
+                out[row + r, k, d] = value * scale + shift
+
+
+@subkernel
 def block_backward(plan, packed, windows, first, valid, work, partial):
     """Add the gradients of a block to ``partial``, from the tape and dout left in ``work``."""
     head_backward(plan, packed, windows, first, valid, work, partial)

@@ -1,8 +1,8 @@
-"""One step of a stream: one observation in, a forecast out, the state kept in ``work``."""
+"""Forecasts for one series, with as little around the arithmetic as possible."""
 
 from ..jit import kernel
 from ..tile import ROWS
-from .block import reset_states
+from .block import block_forward, reset_states, write_forecast
 from .head import head_forward
 from .packing import pack_weights
 from .plan import layer_at
@@ -12,7 +12,7 @@ from .subnormals import flush_subnormals, restore_subnormals
 
 @kernel
 def start_stream(plan, params, packed, work):
-    """Pack the weights and set the state to zero."""
+    """Pack the weights; set the state to zero."""
     pack_weights(plan, params, packed, 0, 1)
     reset_states(plan, work)
 
@@ -46,4 +46,13 @@ def stream_step(plan, params, packed, windows, x, work, out):
     for d in range(plan.targets):
         for k in range(plan.horizon):
             out[k, d] = work[plan.out + d * plan.steps + k]
+    restore_subnormals(mode)
+
+
+@kernel
+def forecast_window(plan, params, packed, windows, work, out):
+    """Forecast the first of ``windows`` with weights that are packed; out (1, horizon, targets)."""
+    mode = flush_subnormals()
+    block_forward(plan, params, packed, windows, 0, 1, work, False)
+    write_forecast(plan, 0, 1, work, out)
     restore_subnormals(mode)

@@ -12,7 +12,7 @@ import numpy as np
 from ..jit import kernel, subkernel
 from ..tile import ROWS, lanes
 from ..updates import adam, adam_rate
-from .block import block_backward, block_forward
+from .block import block_backward, block_forward, write_forecast
 from .gradients import add_chunks, norm_of_pieces, square_pieces, unpack_gradient
 from .head import head_loss
 from .packing import pack_weights
@@ -191,21 +191,9 @@ def infer(plan, windows, step, losses, out, buffers, rank, size, shared):
         row, valid = block * ROWS, min(ROWS, n - block * ROWS)
         block_forward(plan, buffers.params, buffers.packed, windows, row, valid, work, step.tape)
         if len(out) > 0:
-            _write_forecast(plan, row, valid, work, out)
+            write_forecast(plan, row, valid, work, out)
         if len(losses) > 0:
             losses[block] = head_loss(
                 plan, windows, row, valid, step.loss, step.huber_delta, 0.0, work
             )
     restore_subnormals(mode)
-
-
-@subkernel
-def _write_forecast(plan, row, valid, work, out):
-    """Undo the shift and scale of each window."""
-    for r in range(valid):
-        for d in range(plan.targets):
-            at = r * plan.targets + d
-            shift, scale = work[plan.shift + at], work[plan.scale + at]
-            for k in range(plan.horizon):
-                value = work[plan.out + at * plan.steps + k]
-                out[row + r, k, d] = value * scale + shift
