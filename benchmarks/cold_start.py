@@ -94,7 +94,7 @@ def measure(work, cache):
 
 
 def main(argv=None):
-    """Measure, print a table and write ``results/cold_start.json``."""
+    """Measure and publish."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--repeats", type=int, default=5, help="samples of each kind (default: 5)")
     repeats = parser.parse_args(argv).repeats
@@ -121,10 +121,10 @@ def main(argv=None):
         [kind, *(report.spread(phases[phase], digits=3) for phase in PHASES)]
         for kind, phases in results.items()
     ]
-    print(f"Seconds, median (lowest to highest) of {repeats} processes each\n")
-    print(report.table(["", *PHASES], rows))
+    page = f"Seconds, median (lowest to highest) of {repeats} processes each.\n\n"
+    page += report.table(["", *PHASES], rows)
     settings = {"repeats": repeats, "points": 144, "seq_len": 24, "horizon": 12, "hidden_size": 64}
-    print(f"\nWritten: {report.save('cold_start', settings, results, PACKAGES).name}")
+    report.publish("cold_start", page, settings, results, PACKAGES)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What every benchmark reports alike: the machine, the versions, a table, a JSON file."""
+"""What every benchmark reports alike: the machine, the versions, tables, a JSON file."""
 
 import importlib.metadata
 import json
@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
+README = Path(__file__).parent / "README.md"
 
 
 def machine():
@@ -62,10 +63,21 @@ def table(header, rows):
     )
 
 
-def save(name, settings, results, packages):
-    """Write ``results/<name>.json`` with machine, versions and date; return its path."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
+def publish(name, page, settings, results, packages, keep=True):
+    """Print a page of tables, put it into README.md and write ``results/<name>.json``.
+
+    Parameters
+    ----------
+    name : str
+        Of the benchmark.
+    page : str
+        Markdown. It replaces what an earlier run has put between the marks in README.md.
+    settings, results : dict
+    packages : iterable of str
+        Those whose versions count.
+    keep : bool
+        False: print only, and write nothing.
+    """
     report = {
         "benchmark": name,
         "date": datetime.now(UTC).date().isoformat(),
@@ -74,10 +86,36 @@ def save(name, settings, results, packages):
         "settings": settings,
         "results": results,
     }
+    page = f"{page}\n\n{_origin(report)}"
+    print(page)
+    if not keep:
+        return
+    RESULTS.mkdir(exist_ok=True)
+    _write(RESULTS / f"{name}.json", json.dumps(report, indent=2) + "\n")
+    first, last = marks(name)
+    head, _, rest = README.read_text(encoding="utf-8").partition(first)
+    tail = rest.partition(last)[2]
+    _write(README, f"{head}{first}\n\n{page}\n\n{last}{tail}")
+
+
+def marks(name):
+    """Return the lines in README.md between which the page of a benchmark stands."""
+    return f"<!-- {name}: written by the benchmark -->", f"<!-- end of {name} -->"
+
+
+def _origin(report):
+    machine, cores = report["machine"], report["machine"]["cores"]
+    packages = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
+    return (
+        f"{machine['processor']}, {cores} core{'s' if cores > 1 else ''}; {machine['system']}, "
+        f"Python {machine['python']}, {packages}; {report['date']}."
+    )
+
+
+def _write(path, text):
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
-    return path
 
 
 def _processor():

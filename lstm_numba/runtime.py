@@ -1,5 +1,6 @@
 """What this installation runs on, and how to have it compiled before it is needed."""
 
+import itertools
 import os
 import platform
 from importlib.metadata import version
@@ -13,8 +14,8 @@ from .nn.network import Network, Windows
 from .train.trainer import train
 
 
-def warmup(device="cpu", dtypes=("float32",)):
-    """Compile all kernels, or load them from the disk cache, by training a tiny network.
+def warmup(device="cpu", dtypes=("float32",), cells=("lstm",)):
+    """Compile the kernels of a fit and a forecast, or load them from the disk cache.
 
     Run it once after installing (in an image, in a notebook's first cell), and later fits start at
     once: compiled kernels are kept on disk, see ``info()["cache"]``.
@@ -23,6 +24,7 @@ def warmup(device="cpu", dtypes=("float32",)):
     ----------
     device : "cpu"
     dtypes : iterable of "float32" and "float64"
+    cells : iterable of "lstm", "gru" and "rnn"
 
     Raises
     ------
@@ -36,9 +38,9 @@ def warmup(device="cpu", dtypes=("float32",)):
     """
     if device != "cpu":
         raise ValueError(f'device must be "cpu", but it is {device!r}.')
-    for dtype in dtypes:
+    for dtype, cell in itertools.product(dtypes, cells):
         network = Network(
-            seq_len=2, features=1, horizon=1, targets=1, hidden_size=1, skip=True, dtype=dtype
+            seq_len=2, features=1, horizon=1, targets=1, cell=cell, hidden_size=1, dtype=dtype
         )
         series, starts = np.arange(4, dtype=dtype)[:, None], np.arange(2)
         windows = Windows(series, starts, series, starts + 2)

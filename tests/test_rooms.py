@@ -15,7 +15,8 @@ ROOMS = {
     "_checks": (set(), {"numpy", "pandas"}),
     "kernels": (set(), {"llvmlite", "numba", "numpy"}),
     "nn": ({"kernels"}, {"numpy"}),
-    "train": ({"nn", "kernels"}, {"numpy"}),
+    # joblib and threadpoolctl come with scikit-learn.
+    "train": ({"nn", "kernels"}, {"numpy", "threadpoolctl"}),
     "data": (set(), {"numpy", "pandas"}),
     "datasets": (set(), {"numpy", "pandas"}),
     "forecast": (

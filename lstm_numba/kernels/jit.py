@@ -2,11 +2,12 @@
 
 Numba's own disk cache notices an edit in the file of a function only, not in what the function
 calls; it stops the import when no folder is writable, and the program when a file is damaged. The
-cache here differs in these three points:
+cache here differs in these points:
 
 - its folder is named after a hash of all kernel sources and the vector width;
 - an unwritable folder costs a warning, and the compile time in every process;
-- a damaged file is compiled again.
+- a damaged file is compiled again;
+- each signature has files of its own, so processes that write at once do not meet in an index.
 
 ``NUMBA_CACHE_DIR`` moves it.
 """
@@ -18,10 +19,21 @@ import warnings
 from pathlib import Path
 
 from numba import config, njit, typeof
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.caching import (
+    CompileResultCacheImpl,
+    FunctionCache,
+    IndexDataCacheFile,
+    _CacheLocator,
+)
 from numba.misc.appdirs import AppDirs
 
 from .tile import VECTOR_BYTES
+
+if config.DISABLE_JIT:
+    raise RuntimeError(
+        "The kernels of lstm_numba compute with vector registers, which only compiled code has: "
+        "unset NUMBA_DISABLE_JIT, and start Python again."
+    )
 
 
 @functools.cache
@@ -69,6 +81,18 @@ class KernelCache(FunctionCache):
     """Disk cache of one kernel, see the module's docstring."""
 
     _impl_class = _CacheImpl
+
+    def _index_key(self, sig, codegen):
+        # Files of its own for each key. Processes that write to Numba's one index at the same time
+        # lose entries, and may leave an entry that names another signature's code.
+        key = super()._index_key(sig, codegen)
+        digest = hashlib.sha256(repr(key).encode()).hexdigest()
+        self._cache_file = IndexDataCacheFile(
+            cache_path=self._cache_path,
+            filename_base=f"{self._impl.filename_base}-{digest[:16]}",
+            source_stamp=self._impl.locator.get_source_stamp(),
+        )
+        return key
 
     def load_overload(self, sig, target_context):
         try:

@@ -1,10 +1,15 @@
 """A network set up to run: the arrays that its kernels work on, and the threads that run them."""
 
+import time
+
 import numpy as np
 
 from ..kernels import load
 from ..kernels.cpu import Buffers, Step, Team, Windows
 from ..kernels.losses import LOSSES
+
+# A running kernel cannot be interrupted: come back to Python this often, in seconds.
+KERNEL_SECONDS = 0.1
 
 
 def make_step(
@@ -107,11 +112,32 @@ class Engine:
         args = first, last, batch_size, step, steps_done, total, update
         return self._together(self._kernels.train_batches, windows, *args)
 
+    def _infer(self, windows, step, losses, out):
+        """Run ``infer`` over all windows, in pieces that leave Ctrl-C a chance."""
+        rows, n = self._kernels.ROWS, len(windows.starts)
+        first, blocks = 0, 16 * self._team.size
+        while first < n:
+            stop = first + blocks * rows
+            piece = windows._replace(
+                starts=windows.starts[first:stop], target_starts=windows.target_starts[first:stop]
+            )
+            began = time.perf_counter()
+            self._together(
+                self._kernels.infer,
+                piece,
+                step._replace(tape=False),
+                losses[first // rows : first // rows + blocks],
+                out[first:stop],
+            )
+            seconds = time.perf_counter() - began
+            blocks = max(self._team.size, min(4 * blocks, int(blocks * KERNEL_SECONDS / seconds)))
+            first = stop
+
     def forecast(self, windows):
         """Return forecasts (n, horizon, targets) in the units of the inputs."""
         plan = self._plan
         out = np.empty((len(windows.starts), plan.horizon, plan.targets), self._dtype)
-        self._together(self._kernels.infer, windows, make_step(tape=False), np.empty(0), out)
+        self._infer(windows, make_step(), np.empty(0), out)
         return out
 
     def loss(self, windows, step):
@@ -119,5 +145,5 @@ class Engine:
         n, plan = len(windows.starts), self._plan
         losses = np.empty(-(-n // self._kernels.ROWS))
         out = np.empty((0, plan.horizon, plan.targets), self._dtype)
-        self._together(self._kernels.infer, windows, step._replace(tape=False), losses, out)
+        self._infer(windows, step, losses, out)
         return float(losses.sum()) / (n * plan.horizon * plan.targets)

@@ -1,8 +1,8 @@
 """A network that takes its observations one by one.
 
-``StateStream`` keeps the state of the recurrent layers: a step costs what one step of the recurrence
-costs. ``WindowStream`` keeps the last window and runs it anew, as training did: its forecasts are
-those of ``Network.predict``.
+``StateStream`` keeps the state of the recurrent layers: a step costs what one step of the
+recurrence costs. ``WindowStream`` keeps the last window and runs it anew, as training did: its
+forecasts are those of ``Network.predict``.
 """
 
 import dataclasses

@@ -6,10 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..nn.engine import Engine, make_step
-
-# A running kernel cannot be interrupted: come back to Python this often, in seconds.
-KERNEL_SECONDS = 0.1
+from ..nn.engine import KERNEL_SECONDS, Engine, make_step
 
 
 @dataclass
