@@ -81,6 +81,8 @@ PARAMETERS = {
     "horizon": _whole(1),
     "stride": _whole(1),
     "seq_len": _or_none(_whole(1)),
+    "scope": _one_of("global", "local"),
+    "cell": _one_of("lstm", "gru", "rnn"),
     "hidden_size": _whole(1),
     "num_layers": _whole(1),
     "loss": _one_of("mse", "mae", "huber"),
@@ -265,6 +267,25 @@ def check_long_enough(n, seq_len, horizon, what="y"):
         )
 
 
+def first_three(items):
+    """Return the first three of a list of texts as one, and how many more there are."""
+    more = f" and {len(items) - 3} more" if len(items) > 3 else ""
+    return ", ".join(items[:3]) + more
+
+
+def check_all_long_enough(lengths, labels, seq_len, horizon):
+    """Raise unless each series of a panel holds one window and the horizon after it."""
+    need = seq_len + horizon
+    short = np.flatnonzero(lengths < need)
+    if short.size:
+        named = first_three([f"{labels[k]} has {lengths[k]}" for k in short])
+        raise ValueError(
+            f"Each series must hold at least {need} observations (seq_len={seq_len} + "
+            f"horizon={horizon}), but {named}. Use a smaller seq_len or horizon, or drop the short "
+            "series."
+        )
+
+
 # --- covariates --------------------------------------------------------------
 
 
@@ -340,6 +361,15 @@ def check_future_index(found, expected, what="X"):
     )
 
 
+def check_future_end(last, expected, what):
+    """Raise unless the regular times that end with ``last`` are the ``expected`` ones."""
+    if last != expected[-1]:
+        raise ValueError(
+            f"The rows of {what} must be the {len(expected)} steps that follow the data of the "
+            f"fit, {expected[0]} to {expected[-1]}, but the last one is {last}."
+        )
+
+
 def check_future_rows(n_rows, horizon):
     """Raise unless the rows of X are the steps asked for."""
     if horizon is not None and n_rows != horizon:
@@ -347,3 +377,39 @@ def check_future_rows(n_rows, horizon):
             f"X must have one row per step: horizon={horizon} was asked for, but X has {n_rows} "
             "rows. Leave horizon out, or give the rows of the steps."
         )
+
+
+def check_streamable(is_panel, covariate_names):
+    """Raise unless a fitted forecaster can be fed one observation at a time."""
+    if is_panel:
+        raise ValueError(
+            "A stream follows one series, but the forecaster was fitted on a panel. Fit a "
+            "forecaster on the series that goes on."
+        )
+    if covariate_names:
+        raise ValueError(
+            "A stream brings observations of y alone, but the forecaster was fitted with the "
+            f"covariates {first_three(covariate_names)}, which a forecast needs for all its "
+            "steps. Fit without covariates, or use predict(X)."
+        )
+
+
+def check_observation(value, n_targets):
+    """Return one observation, (targets,) float64; raise unless it is one finite number each."""
+    try:
+        observed = np.atleast_1d(np.asarray(value, dtype=np.float64))
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"y_t must be {n_targets} number(s), one per target, but it is {value!r}."
+        ) from error
+    if observed.shape != (n_targets,):
+        raise ValueError(
+            f"y_t must have one number for each of the {n_targets} target(s), but its shape is "
+            f"{np.shape(value)}."
+        )
+    if not np.isfinite(observed).all():
+        raise ValueError(
+            f"y_t must be finite, but it is {value!r}. Leave a missing observation out only if "
+            "the series has no step there; else fill it first."
+        )
+    return observed

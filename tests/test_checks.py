@@ -13,6 +13,7 @@ from lstm_numba.data.tables import read_table
 GOOD = {
     "horizon": [1, np.int64(3), np.uint8(7)],
     "seq_len": [None, 1, 500],
+    "cell": ["lstm", "gru", "rnn"],
     "loss": ["mse", "mae", "huber"],
     "scaler": ["standard", None],
     "window_norm": ["auto", "last", "level", None],
@@ -28,6 +29,7 @@ GOOD = {
 BAD = {
     "horizon": [0, -1, 1.5, "3", None, [], np.nan, True, 3.0],
     "seq_len": [0, -1, 2.5, "8", np.inf],
+    "cell": ["LSTM", "elman", None, 1],
     "hidden_size": [0, None, 8.0],
     "num_layers": [0, "1"],
     "loss": ["rmse", None, 1],

@@ -330,12 +330,38 @@ def test_offset_keeps_the_shape():  # v09
 # --- training ----------------------------------------------------------------------
 
 
+CELLS = pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+
+
+@CELLS
 @pytest.mark.parametrize("n_jobs", [None, 2, -1])
-def test_same_random_state_same_bits(n_jobs):  # t01, t03
-    expected = small().fit(WAVE)
-    model = small(n_jobs=n_jobs).fit(WAVE)
+def test_same_random_state_same_bits(cell, n_jobs):  # t01, t03
+    expected = small(cell=cell).fit(WAVE)
+    model = small(cell=cell, n_jobs=n_jobs).fit(WAVE)
     assert_array_equal(model.params_, expected.params_)
-    assert not np.array_equal(small(random_state=1).fit(WAVE).params_, expected.params_)
+    other = small(cell=cell, random_state=1).fit(WAVE)
+    assert not np.array_equal(other.params_, expected.params_)
+
+
+@CELLS
+def test_each_cell_learns_what_is_not_linear(cell):
+    # The logistic map: each value follows from the last, and not linearly.
+    chaos = [0.3]
+    while len(chaos) < 400:
+        chaos.append(3.8 * chaos[-1] * (1 - chaos[-1]))
+    model = LSTMForecaster(
+        1, 4, cell=cell, hidden_size=16, learning_rate=0.01, max_epochs=40, random_state=0
+    ).fit(chaos)
+    linear_error = np.sqrt(model.validation_loss_curve_[0])
+    assert model.validation_score_["rmse"] < 0.25 * linear_error * np.std(chaos)
+
+
+def test_cells_differ():
+    fits = [small(cell=cell).fit(WAVE) for cell in ("lstm", "gru", "rnn")]
+    assert [model.network_.cell for model in fits] == ["lstm", "gru", "rnn"]
+    assert len({model.predict().tobytes() for model in fits}) == 3
+    gru = small(cell="gru", warm_start=True).fit(WAVE)
+    assert_array_equal(gru.set_params(cell="lstm").fit(WAVE).params_, fits[0].params_)
 
 
 def test_random_state_objects_advance():
@@ -554,14 +580,15 @@ def test_grid_search_without_covariates(form):
     assert len(search.best_estimator_.predict()) == 3
 
 
+@CELLS
 @pytest.mark.parametrize(
     "carry",
     [pickle.dumps, copy.deepcopy, "joblib", "memmap"],
     ids=["pickle", "copy", "joblib", "mmap"],
 )
-def test_carried_estimator_forecasts_the_same(carry, tmp_path):  # s01
+def test_carried_estimator_forecasts_the_same(carry, cell, tmp_path):  # s01
     y = pd.Series(WAVE, index=INDICES["berlin days"], name="y")
-    model = small().fit(y)
+    model = small(cell=cell).fit(y)
     if isinstance(carry, str):
         joblib.dump(model, tmp_path / "model")
         other = joblib.load(tmp_path / "model", mmap_mode="r" if carry == "memmap" else None)
@@ -572,19 +599,9 @@ def test_carried_estimator_forecasts_the_same(carry, tmp_path):  # s01
 
 
 def test_clone_and_parameters():
-    model = small(window_norm="last").fit(WAVE)
+    model = small(window_norm="last", cell="gru").fit(WAVE)
     other = clone(model)
     assert other.get_params() == model.get_params()
     assert not hasattr(other, "params_")
     with pytest.raises(TypeError, match="unexpected keyword"):
         LSTMForecaster(hidden=3)
-
-
-def test_joblib_processes_and_threads_agree():  # t08
-    expected = small().fit(WAVE).params_
-    for backend in ("threading", "loky"):
-        fits = joblib.Parallel(n_jobs=2, backend=backend)(
-            joblib.delayed(small().fit)(WAVE) for _ in range(2)
-        )
-        for model in fits:
-            assert_array_equal(model.params_, expected)

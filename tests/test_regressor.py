@@ -1,9 +1,12 @@
 """LSTMRegressor: scikit-learn's checks, shapes, scaling, training."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
@@ -43,10 +46,13 @@ def test_two_axes_are_steps_of_one_feature():
     assert_array_equal(flat.predict(X[:, :, 0]), small().fit(X, Y1).predict(X))
 
 
-def test_learns_which_feature_and_step_count():
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_learns_which_feature_and_step_count(cell):
     rows = RNG.normal(size=(400, 5, 3))
     truth = 2 * rows[:, 1, 2] - 1
-    model = LSTMRegressor(hidden_size=16, max_epochs=60, learning_rate=0.01, random_state=0)
+    model = LSTMRegressor(
+        cell=cell, hidden_size=16, max_epochs=60, learning_rate=0.01, random_state=0
+    )
     assert model.fit(rows[:300], truth[:300]).score(rows[300:], truth[300:]) > 0.9
 
 
@@ -111,7 +117,8 @@ def test_bad_data_leave_the_estimator_as_it_was(rows, target, words):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("hidden_size", 0), ("loss", "rmse"), ("max_epochs", -1), ("dtype", "int8")]
+    ("name", "value"),
+    [("hidden_size", 0), ("cell", "elman"), ("max_epochs", -1), ("dtype", "int8")],
 )
 def test_bad_parameters(name, value):  # p09
     with pytest.raises(ValueError, match=f"'{name}' parameter of LSTMRegressor must be"):
@@ -139,10 +146,19 @@ def test_too_few_rows_for_early_stopping():
         small(early_stopping=True).fit(X[:1], Y1[:1])
 
 
-def test_same_random_state_same_bits():  # t01, t03
-    expected = small().fit(X, Y1).params_
-    assert_array_equal(small(n_jobs=2).fit(X, Y1).params_, expected)
-    assert not np.array_equal(small(random_state=1).fit(X, Y1).params_, expected)
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_same_random_state_same_bits(cell):  # t01, t03
+    expected = small(cell=cell).fit(X, Y1).params_
+    assert_array_equal(small(cell=cell, n_jobs=2).fit(X, Y1).params_, expected)
+    assert not np.array_equal(small(cell=cell, random_state=1).fit(X, Y1).params_, expected)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_clone_and_pickle_keep_the_cell(cell):  # s01
+    model = small(cell=cell).fit(X, Y1)
+    assert clone(model).cell == model.network_.cell == cell
+    assert_array_equal(clone(model).fit(X, Y1).params_, model.params_)
+    assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
 
 
 def test_warm_start_goes_on():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lstm_numba.data.scalers import fit_standard, identity, oriented
+from lstm_numba.data.scalers import fit_standard, identity, lies_below, oriented, side_by_side
 
 WAVE = np.sin(np.arange(50.0))[:, np.newaxis] + 0.1
 
@@ -92,7 +92,8 @@ def test_identity_changes_nothing():
 
 def test_orientation_follows_the_series():
     for values in (WAVE**3, -(WAVE**3)):
-        scaler = oriented(fit_standard(values), values)
+        scaler = fit_standard(values)
+        scaler = oriented(scaler, lies_below(scaler, values))
         assert_array_equal(scaler.transform(values), oriented_cube())
         assert_allclose(scaler.inverse_transform(scaler.transform(values)), values, rtol=1e-12)
 
@@ -101,7 +102,16 @@ def oriented_cube():
     return fit_standard(WAVE**3).transform(WAVE**3)
 
 
-def test_orientation_of_known_weights_is_kept():
-    up, down = fit_standard(WAVE**3), fit_standard(-(WAVE**3))
-    assert oriented(down, -(WAVE**3)).scale < 0
-    assert oriented(down, -(WAVE**3), like=up).scale > 0
+def test_orientation_is_that_of_the_farthest_value():
+    cubes = np.hstack([WAVE**3, -(WAVE**3)])
+    scaler = fit_standard(cubes)
+    assert lies_below(scaler, cubes).tolist() == [False, True]
+    assert np.sign(oriented(scaler, lies_below(scaler, cubes)).scale).tolist() == [1, -1]
+
+
+def test_side_by_side_scales_like_each():
+    tables = [WAVE, 3 - WAVE**3, np.full((5, 1), 7.0)]
+    scaler = side_by_side([fit_standard(table) for table in tables])
+    row = np.array([[0.5, 2.0, 7.0]])
+    alone = [fit_standard(t).transform(row[:, [k]]) for k, t in enumerate(tables)]
+    assert_array_equal(scaler.transform(row), np.hstack(alone))

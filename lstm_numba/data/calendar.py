@@ -43,11 +43,17 @@ class Calendar:
     name: object = None
 
     @classmethod
-    def from_index(cls, index):
+    def from_index(cls, index, like=None):
         """Read a calendar off a regular pandas index.
 
         Accepts integers with a constant step, a ``DatetimeIndex`` (its frequency is
         inferred where it has none; any unit, any time zone) and a ``PeriodIndex``.
+
+        Parameters
+        ----------
+        index : pandas Index
+        like : Calendar, optional
+            Its step is taken where it fits: a stamp or two do not tell their frequency.
 
         Raises
         ------
@@ -56,25 +62,22 @@ class Calendar:
         ValueError
             Gaps, duplicates, missing, unsorted or irregular time steps.
         """
+        check_kind(index)
         if isinstance(index, pd.DatetimeIndex):
             _check_increasing(index)
+            if like and isinstance(like.last, pd.Timestamp) and _has_step(index, like.step):
+                return cls(index[-1], like.step, index.name)
             step = index.freq if index.freq is not None else _infer_offset(index)
             return cls(index[-1], step, index.name)
         if isinstance(index, pd.PeriodIndex):
             _check_increasing(index)
             _check_equal(index, pd.period_range(index[0], periods=len(index), freq=index.freq))
             return cls(index[-1], index.freq, index.name)
-        if not isinstance(index, pd.MultiIndex) and pd.api.types.is_integer_dtype(index.dtype):
-            _check_increasing(index)
-            step = int(index[1]) - int(index[0]) if len(index) > 1 else 1
-            start = int(index[0])
-            _check_equal(index, pd.RangeIndex(start, start + step * len(index), step))
-            return cls(int(index[-1]), step, index.name)
-        raise TypeError(
-            "The index must be a DatetimeIndex, a PeriodIndex or integers, but is a "
-            f"{type(index).__name__} of dtype {index.dtype}. Use pandas.to_datetime for dates, "
-            "or reset_index(drop=True) to number the rows."
-        )
+        _check_increasing(index)
+        step = int(index[1]) - int(index[0]) if len(index) > 1 else like.step if like else 1
+        start = int(index[0])
+        _check_equal(index, pd.RangeIndex(start, start + step * len(index), step))
+        return cls(int(index[-1]), step, index.name)
 
     def future(self, steps):
         """Return the index of the next ``steps`` time steps.
@@ -123,6 +126,18 @@ def _unit_and_count(step):
     return step.rule_code.split("-")[0], step.n
 
 
+def check_kind(index, what="index"):
+    """Raise unless ``index`` holds dates, periods or integers."""
+    if isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex)):
+        return
+    if isinstance(index, pd.MultiIndex) or not pd.api.types.is_integer_dtype(index.dtype):
+        raise TypeError(
+            f"The {what} must be a DatetimeIndex, a PeriodIndex or integers, but is a "
+            f"{type(index).__name__} of dtype {index.dtype}. Use pandas.to_datetime for dates, "
+            "or reset_index(drop=True) to number the rows."
+        )
+
+
 def _check_increasing(index):
     """Raise unless the time steps are there, unique and in order; name the first fault."""
     if index.hasnans:
@@ -162,8 +177,7 @@ def _infer_offset(index):
             "Set it: y = y.asfreq('D')."
         )
     for offset in _candidates(index):
-        regular = pd.date_range(index[0], periods=len(index), freq=offset, unit=index.unit)
-        if np.array_equal(regular.asi8, index.asi8):
+        if _has_step(index, offset):
             return offset
     row = _first_odd_step(index)
     raise ValueError(
@@ -171,6 +185,12 @@ def _infer_offset(index):
         f"{index[row + 1]} is {index[row + 1] - index[row]}, unlike the others. Fill the gaps "
         "(y.asfreq(...), reindex), or use reset_index(drop=True) to number the rows."
     )
+
+
+def _has_step(index, offset):
+    """Whether the stamps follow each other by ``offset``."""
+    regular = pd.date_range(index[0], periods=len(index), freq=offset, unit=index.unit)
+    return np.array_equal(regular.asi8, index.asi8)
 
 
 def _candidates(index):

@@ -70,32 +70,36 @@ def fit_standard(values, centre=True):
     return Scaler(exponent, mean, scale)
 
 
-def oriented(scaler, values, like=None):
-    """Turn the columns whose farthest value from the mean lies below it upside down.
+def lies_below(scaler, values):
+    """Return which columns have their farthest value from the mean below it."""
+    scaled = scaler.transform(values)
+    return -scaled.min(axis=0) > scaled.max(axis=0)
 
-    A network is not odd in its input. With this, the forecast of a series upside down is the
-    forecast of the series, upside down.
+
+def oriented(scaler, turned):
+    """Turn columns upside down.
+
+    A network is not odd in its input. With the columns turned that ``lies_below``, the forecast
+    of a series upside down is the forecast of the series, upside down.
 
     Parameters
     ----------
     scaler : Scaler
         With centre.
-    values : (rows, columns) float64
-        What it was fitted on.
-    like : Scaler, optional
-        Its orientation is taken instead, for weights that were found with it.
+    turned : (columns,) bool
 
     Returns
     -------
     Scaler
         With a negative scale for the columns that are turned.
     """
-    if like is not None and like.scale.shape == scaler.scale.shape:
-        turned = like.scale < 0
-    else:
-        scaled = scaler.transform(values)
-        turned = -scaled.min(axis=0) > scaled.max(axis=0)
     return replace(scaler, scale=np.where(turned, -scaler.scale, scaler.scale))
+
+
+def side_by_side(scalers):
+    """Return the scaler of the columns of several scalers, in their order."""
+    fields = ("exponent", "mean", "scale")
+    return Scaler(*(np.concatenate([getattr(one, name) for one in scalers]) for name in fields))
 
 
 def identity(columns):

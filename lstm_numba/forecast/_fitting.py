@@ -2,12 +2,14 @@
 
 import copy
 import math
+import os
 import sys
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from joblib import effective_n_jobs
+from joblib.parallel import get_active_backend
 from sklearn.base import BaseEstimator, RegressorMixin
 
 from .. import _checks
@@ -34,6 +36,14 @@ class Problem:
     validation: object
     start: dict
 
+    def begin(self, drawn):
+        """Return a copy of the flat weights ``drawn``, with ``start`` in place."""
+        params = np.array(drawn)
+        weights = self.network.views(params)
+        for name, value in self.start.items():
+            weights[name][...] = value
+        return params
+
 
 class RecurrentEstimator(RegressorMixin, BaseEstimator):
     """Checks, training and the fitted attributes that all estimators have."""
@@ -42,7 +52,15 @@ class RecurrentEstimator(RegressorMixin, BaseEstimator):
         _checks.check_parameters(self.get_params(deep=False), type(self).__name__)
 
     def _n_threads(self):
-        return effective_n_jobs(self.n_jobs)
+        """Return the threads that ``n_jobs`` asks for, no more than a worker of joblib may have.
+
+        Its other workers are busy too. It tells those of loky what is left to each in
+        ``NUMBA_NUM_THREADS``, and the others nothing.
+        """
+        threads = effective_n_jobs(self.n_jobs)
+        in_worker = get_active_backend()[0].nesting_level
+        limit = os.environ.get("NUMBA_NUM_THREADS") or (1 if in_worker else threads)
+        return max(1, min(threads, int(limit)))
 
     def _fit_scaler(self, training, centre=True):
         """Fit the scaler of the columns of ``training``, as the parameter ``scaler`` says."""
@@ -55,6 +73,12 @@ class RecurrentEstimator(RegressorMixin, BaseEstimator):
         scaled = scaler.transform(values)
         _checks.check_representable(scaled, self.dtype, what)
         return np.ascontiguousarray(scaled, dtype=self.dtype)
+
+    def _training_options(self):
+        """Return the parameters that are the trainer's own."""
+        names = ("loss", "learning_rate", "weight_decay", "clip_norm", "max_epochs", "batch_size")
+        options = {name: getattr(self, name) for name in (*names, "n_iter_no_change")}
+        return options | {"n_threads": self._n_threads()}
 
     def _fit_network(self, problem):
         """Train the network of ``problem`` and return the fitted attributes of it.
@@ -69,25 +93,15 @@ class RecurrentEstimator(RegressorMixin, BaseEstimator):
         if self.warm_start and getattr(self, "network_", None) == network:
             params = np.array(self.params_)
         else:
-            params = network.init(rng)
-            weights = network.views(params)
-            for name, value in problem.start.items():
-                weights[name][...] = value
+            params = problem.begin(network.init(rng))
         progress = Progress(self.max_epochs) if self.verbose else None
         run = train(
             network,
             params,
             problem.windows,
             problem.validation,
-            loss=self.loss,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            clip_norm=self.clip_norm,
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
-            n_iter_no_change=self.n_iter_no_change,
+            **self._training_options(),
             rng=rng,
-            n_threads=self._n_threads(),
             on_epoch=progress,
         )
         if progress:
@@ -110,7 +124,7 @@ class RecurrentEstimator(RegressorMixin, BaseEstimator):
 
     def _adopt(self, fitted):
         """Become fitted: nothing of an earlier fit stays, and nothing before this can fail."""
-        for name in ("n_features_in_", "feature_names_in_"):
+        for name in ("n_features_in_", "feature_names_in_", "series_ids_"):
             vars(self).pop(name, None)
         vars(self).update(fitted)
         return self
@@ -136,12 +150,12 @@ def generator(random_state):
 class Progress:
     """A line on stderr that says how training goes."""
 
-    def __init__(self, max_epochs):
-        self.max_epochs = max_epochs
+    def __init__(self, total):
+        self.total = total
         self.last_line = ""
 
     def __call__(self, epoch, train_loss, valid_loss):
-        line = f"epoch {epoch + 1}/{self.max_epochs}  loss {train_loss:.4g}"
+        line = f"epoch {epoch + 1}/{self.total}  loss {train_loss:.4g}"
         if not math.isnan(valid_loss):
             line += f"  validation {valid_loss:.4g}"
         self._show(line)
@@ -155,3 +169,10 @@ class Progress:
         sys.stderr.write("\r" + line.ljust(len(self.last_line)))
         sys.stderr.flush()
         self.last_line = line.rstrip()
+
+
+class ModelProgress(Progress):
+    """A line on stderr that says how many models are trained."""
+
+    def __call__(self, models_done):
+        self._show(f"model {models_done}/{self.total}")

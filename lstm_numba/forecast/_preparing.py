@@ -82,34 +82,49 @@ class PreparingEstimator(RecurrentEstimator):
         season_length = self.season_length
         if season_length is None:
             season_length = form.calendar.season_length() if form.calendar else 1
-        seq_len, n_valid = self._choose_lengths(len(target.values), season_length)
+        n = len(target.values)
+        _checks.check_long_enough(n, self.seq_len or 1, self.horizon)
+        seq_len, n_valid = self._choose_lengths(n, season_length)
+        if self.early_stopping and not n_valid:
+            wanted = cut.validation_size(n, self.horizon, self.validation_fraction)
+            self._warn_no_validation(
+                f"A series of {n} observations does not hold a validation part of {wanted}"
+            )
         return Series(target, covariates, form, season_length, seq_len, n_valid)
 
     def _choose_lengths(self, n, season_length):
         """Return the window's length and the rows of the validation part of ``n`` rows."""
-        _checks.check_long_enough(n, self.seq_len or 1, self.horizon)
         n_valid = 0
         if self.early_stopping:
-            n_valid = cut.validation_size(n, self.horizon, self.validation_fraction)
             # A season in the window is worth more than a validation part.
             has_season = n >= season_length + self.horizon
-            least = self.seq_len or (season_length if has_season else 1)
-            if n - n_valid < least + self.horizon:
-                warnings.warn(
-                    f"A series of {n} observations does not hold a validation part of {n_valid} "
-                    f"beside a training window of {least} and the {self.horizon} steps after it: "
-                    "training runs without early stopping. Set early_stopping=False to say so, "
-                    "or use a smaller seq_len or horizon.",
-                    UserWarning,
-                    stacklevel=4,
-                )
-                n_valid = 0
+            n_valid = self._validation_rows(n, season_length if has_season else 1)
         if self.seq_len is not None:
             return self.seq_len, n_valid
         return cut.choose_seq_len(n - n_valid, self.horizon, season_length), n_valid
 
-    def _problem(self, series):
+    def _validation_rows(self, n, least):
+        """Return the rows to hold back of ``n``: 0 if that leaves no window of ``least`` steps."""
+        n_valid = cut.validation_size(n, self.horizon, self.validation_fraction)
+        return n_valid if n - n_valid >= (self.seq_len or least) + self.horizon else 0
+
+    def _warn_no_validation(self, finding):
+        warnings.warn(
+            f"{finding} beside a training window and the {self.horizon} steps after it: training "
+            "runs without early stopping. Set early_stopping=False to say so, or use a smaller "
+            "seq_len or horizon.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+    def _problem(self, series, turned=None):
         """Scale the series, choose its ``window_norm`` and describe the network to train.
+
+        Parameters
+        ----------
+        series : Series
+        turned : (targets,) bool, optional
+            Which targets to turn upside down; by default those that lie below their mean.
 
         Returns
         -------
@@ -117,20 +132,30 @@ class PreparingEstimator(RecurrentEstimator):
         scaled : Scaled
         problem : Problem
         """
-        values = series.target.values
+
+        def prepare(norm):
+            scaled = self._scale(series, norm, turned)
+            return scaled, self._windows(series, scaled, norm)
+
+        return self._choose_norm(self._norms([series]), prepare)
+
+    def _norms(self, members):
+        """Return the choices of ``window_norm`` for series that share a network."""
         if self.window_norm == "level":
-            _checks.check_positive(values, series.target.labels)
-        norms = [self.window_norm]
-        if self.window_norm == "auto":
-            norms = [None, "last"]
-            training = scalers.fit_standard(values[series.training])
-            varies = training.scale > LEAST_SPREAD_FOR_LEVEL * training.mean
-            if values.min() > 0 and varies.all():
-                norms.append("level")
+            for series in members:
+                _checks.check_positive(series.target.values, series.target.labels)
+        if self.window_norm != "auto":
+            return [self.window_norm]
+        return [None, "last", *(["level"] if all(map(_has_level, members)) else [])]
+
+    def _choose_norm(self, norms, prepare):
+        """Return the norm of the least linear error, and what ``prepare(norm)`` makes of it.
+
+        ``prepare`` returns (scaled, problem); see ``_problem`` for what is returned.
+        """
         best, least_error = None, math.inf
         for norm in norms:
-            scaled = self._scale(series, norm)
-            problem = self._windows(series, scaled, norm)
+            scaled, problem = prepare(norm)
             if not (self.linear_skip or len(norms) > 1):
                 return norm, scaled, problem
             # All norms measure errors in standard deviations of the training part.
@@ -141,14 +166,15 @@ class PreparingEstimator(RecurrentEstimator):
                 best, least_error = (norm, scaled, problem), error
         return best
 
-    def _scale(self, series, window_norm):
+    def _scale(self, series, window_norm, turned=None):
         # A ratio to the level needs the level, so the scaler must not take it away.
         values = series.target.values
         centre = window_norm != "level"
         target_scaler = self._fit_scaler(values[series.training], centre)
         if centre and self.scaler is not None:
-            like = getattr(self, "_target_scaler", None) if self.warm_start else None
-            target_scaler = scalers.oriented(target_scaler, values[series.training], like)
+            if turned is None:
+                turned = scalers.lies_below(target_scaler, values[series.training])
+            target_scaler = scalers.oriented(target_scaler, turned)
         inputs = self._scaled(target_scaler, values, "y")
         covariate_scaler = None
         if series.covariates is not None:
@@ -165,6 +191,7 @@ class PreparingEstimator(RecurrentEstimator):
             features=features,
             horizon=self.horizon,
             targets=targets,
+            cell=self.cell,
             hidden_size=self.hidden_size,
             num_layers=self.num_layers,
             future=features - targets,
@@ -178,6 +205,19 @@ class PreparingEstimator(RecurrentEstimator):
             for starts in cut.window_starts(n, series.seq_len, self.horizon, series.n_valid)
         )
         return Problem(network, training, validation if series.n_valid else None, {})
+
+
+def unchanged(values):
+    """Return for each column of ``values`` what it holds all the time, NaN if it changes."""
+    return np.where((values == values[-1]).all(axis=0), values[-1], np.nan)
+
+
+def _has_level(series):
+    """Whether ratios to the level say something that differences do not."""
+    values = series.target.values
+    training = scalers.fit_standard(values[series.training])
+    varies = training.scale > LEAST_SPREAD_FOR_LEVEL * training.mean
+    return values.min() > 0 and varies.all()
 
 
 def read_covariates(X, estimator, reset):

@@ -1,24 +1,21 @@
-"""Forecasts of time series: an LSTM network that corrects a linear forecast."""
-
-import sys
+"""Forecasts of time series: a recurrent network that corrects a linear forecast."""
 
 import numpy as np
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _checks
+from ..data.panel import PanelForm
 from ..data.tables import read_table
-from ..nn.network import Windows
-from . import baselines
 from ._fitting import features_seen
-from ._preparing import PreparingEstimator, read_covariates
+from ._forecasting import compare_with_naive
+from ._panel import PanelEstimator
+from ._preparing import read_covariates, unchanged
+from .stream import Stream
 
-# Windows forecast at once for the comparison with the seasonal naive forecast.
-CHUNK = 4096
 
-
-class LSTMForecaster(PreparingEstimator):
-    """Forecast one or several time series with an LSTM network.
+class LSTMForecaster(PanelEstimator):
+    """Forecast one, several or thousands of time series with LSTM networks, GRUs or simple RNNs.
 
     All ``horizon`` steps come at once from the whole window before them (a direct
     multi-step head), and covariates known in advance enter at the step they belong to.
@@ -32,7 +29,15 @@ class LSTMForecaster(PreparingEstimator):
     seq_len : int, optional
         Steps in the window it looks at. By default whole seasons: at least two, at least the
         horizon and at least 24 steps, but no more than leaves as many training windows as a
-        window has steps, and still one season where that is possible. See ``seq_len_``.
+        window has steps, and still one season where that is possible. One model of a panel takes
+        what suits the series of median length, or as little as half of it for the shortest
+        series. See ``seq_len_``.
+    cell : {"lstm", "gru", "rnn"}, default="lstm"
+        Long short-term memory, gated recurrent unit (reset after the product, as in torch), or
+        a simple tanh cell.
+    scope : {"global", "local"}, default="global"
+        What one model is for: "global", all series of a panel, or all columns of a frame; "local",
+        each series or column has a small model of its own, and no influence on the others.
     hidden_size : int, default=64
     num_layers : int, default=1
     loss : {"mse", "mae", "huber"}, default="mse"
@@ -47,8 +52,8 @@ class LSTMForecaster(PreparingEstimator):
     linear_skip : bool, default=True
         A linear path from each target's window to its forecast, shared by the targets.
     season_length : int, optional
-        Steps in a season. By default taken from the frequency of the index (hourly 24, daily 7,
-        monthly 12, ...), 1 where there is none.
+        Steps in a season, of all series. By default taken from the frequency of the index
+        (hourly 24, daily 7, monthly 12, ...), 1 where there is none.
     learning_rate : float, default=1e-3
     weight_decay : float, default=0.0
     clip_norm : float, default=1.0
@@ -65,7 +70,8 @@ class LSTMForecaster(PreparingEstimator):
     dtype : {"float32", "float64"}, default="float32"
         Of the network. Results are float64.
     n_jobs : int, optional
-        Threads, as in scikit-learn. The result does not depend on it.
+        Threads, as in scikit-learn; no more than the environment variable ``NUMBA_NUM_THREADS``
+        allows, nor than a worker of joblib may have. The result does not depend on it.
     random_state : int, RandomState or None
         The same int gives the same weights to the bit.
     warm_start : bool, default=False
@@ -89,7 +95,14 @@ class LSTMForecaster(PreparingEstimator):
     validation_score_ : dict or None
         "rmse" of the forecasts and "rmse_seasonal_naive", in units of y over all targets,
         steps and "windows" (their number) of the validation part; None without one. The
-        weights were chosen on this part, so "rmse" is on the bright side.
+        weights were chosen on this part, so "rmse" is on the bright side. Of a panel, and with
+        ``scope="local"`` of a frame, over all series, each in standard deviations of its training
+        part (as it is scaled).
+    series_ids_ : Index
+        The ids of a panel, or with ``scope="local"`` the columns of a frame. With
+        ``scope="local"``, the attributes that describe a model are lists with one item per id:
+        ``seq_len_``, ``window_norm_``, ``network_``, ``params_``, ``loss_curve_``,
+        ``validation_loss_curve_``, ``best_epoch_``, ``n_iter_``.
     n_features_in_, feature_names_in_ : int, ndarray of str
         Covariates, when there are any; names when all are strings.
 
@@ -112,6 +125,20 @@ class LSTMForecaster(PreparingEstimator):
     >>> forecast = model.predict()
     >>> forecast.name, forecast.index[0], len(forecast)
     ('passengers', Timestamp('1961-01-01 00:00:00'), 12)
+
+    A panel holds many series, here with a small model for each:
+
+    >>> import pandas as pd
+    >>> days = pd.date_range("2024-01-01", periods=60)
+    >>> panel = pd.DataFrame({"unique_id": ["a"] * 60 + ["b"] * 40, "ds": [*days, *days[:40]]})
+    >>> panel["y"] = panel["ds"].dt.day_of_week + 10.0 * (panel["unique_id"] == "b")
+    >>> model = LSTMForecaster(horizon=2, scope="local", hidden_size=8, random_state=0)
+    >>> model.fit(panel).predict().round({"y": 1})
+      unique_id         ds     y
+    0         a 2024-03-01   4.0
+    1         a 2024-03-02   5.0
+    2         b 2024-02-10  15.0
+    3         b 2024-02-11  16.0
     """
 
     def __init__(
@@ -119,6 +146,8 @@ class LSTMForecaster(PreparingEstimator):
         horizon=1,
         seq_len=None,
         *,
+        cell="lstm",
+        scope="global",
         hidden_size=64,
         num_layers=1,
         loss="mse",
@@ -142,6 +171,8 @@ class LSTMForecaster(PreparingEstimator):
     ):
         self.horizon = horizon
         self.seq_len = seq_len
+        self.cell = cell
+        self.scope = scope
         self.hidden_size = hidden_size
         self.num_layers = num_layers
         self.loss = loss
@@ -169,8 +200,11 @@ class LSTMForecaster(PreparingEstimator):
         Parameters
         ----------
         X : Series, DataFrame or array
-            Alone: the series to forecast, of shape (time,) or (time, targets). With ``y``: the
-            covariates, of shape (time, covariates), one row per step of ``y``.
+            Alone: the series to forecast, of shape (time,) or (time, targets); or a panel, that is
+            many series of any lengths: a DataFrame with the columns ``unique_id``, ``y`` and,
+            where times are known, ``ds``, or a Series or one-column DataFrame with a MultiIndex of
+            id and time. With ``y``: the covariates, of shape (time, covariates), one row per step
+            of ``y``; not for panels.
         y : Series, DataFrame or array of shape (time,) or (time, targets), optional
             The series to forecast, when X holds covariates.
 
@@ -186,23 +220,25 @@ class LSTMForecaster(PreparingEstimator):
         ValueError
             Missing, infinite or complex data, a series shorter than a window and a horizon,
             an index with gaps or out of order, X and y that do not belong together, a
-            parameter out of range.
+            parameter out of range. For a panel the message names the series.
         FloatingPointError
             If training diverges.
 
         Warns
         -----
         UserWarning
-            If the series is too short for a validation part; if training was interrupted by
+            If a series is too short for a validation part; if training was interrupted by
             Ctrl-C, which leaves the best weights so far.
         """
         self._check_parameters()
+        panel = self._read_panel(X, y)
+        if panel is not None:
+            return self._adopt(self._fit_panel(panel, self._members(panel)))
         blank = self._blank()
         series = self._read(X, y, blank)
-        window_norm, scaled, problem = self._problem(series)
+        window_norm, scaled, problem = self._problem(series, self._orientation_before(series))
         fitted = self._fit_network(problem)
         fitted["validation_score_"] = self._score_validation(series, scaled, problem, fitted)
-        values = series.target.values
         fitted |= {
             "seq_len_": series.seq_len,
             "season_length_": series.season_length,
@@ -212,8 +248,7 @@ class LSTMForecaster(PreparingEstimator):
             "_covariate_scaler": scaled.covariate_scaler,
             "_covariate_names": None if series.covariates is None else series.covariates.names,
             "_history": scaled.inputs[-series.seq_len :].copy(),
-            # A target that has never changed is forecast as it is, to the bit.
-            "_constant": np.where((values == values[-1]).all(axis=0), values[-1], np.nan),
+            "_constant": unchanged(series.target.values),
         }
         if series.covariates is not None:
             fitted |= features_seen(blank)
@@ -236,7 +271,8 @@ class LSTMForecaster(PreparingEstimator):
         -------
         Series, DataFrame or ndarray of shape (steps,) or (steps, targets)
             In the form of the series that was fitted: pandas with the index of the steps
-            and the name or the columns of the series.
+            and the name or the columns of the series; for a panel series after series, in the
+            order in which they first appeared. Rows without times are counted from 0 in ``ds``.
 
         Raises
         ------
@@ -250,13 +286,7 @@ class LSTMForecaster(PreparingEstimator):
         covariates = self._read_future(X, horizon)
         if covariates is not None:
             horizon = len(covariates)
-        elif horizon is None:
-            horizon = self.network_.horizon
-        scaled = self._forecast(horizon, covariates).astype(np.float64)
-        values = self._target_scaler.inverse_transform(scaled)
-        values = np.where(np.isnan(self._constant), values, self._constant)
-        _checks.check_forecast_finite(values)
-        return self._form.dress(values)
+        return self._form.dress(self._values(horizon, covariates))
 
     def score(self, X, y=None):
         """Return R² of the forecast of the steps that follow the data of the fit.
@@ -264,14 +294,16 @@ class LSTMForecaster(PreparingEstimator):
         Parameters
         ----------
         X : Series, DataFrame or array
-            Alone: what these steps turned out to be. With ``y``: their covariates.
+            Alone: what these steps turned out to be; after the fit of a panel, a panel of all
+            or some of its series. With ``y``: their covariates.
         y : Series, DataFrame or array, optional
             What the steps turned out to be, when X holds covariates.
 
         Returns
         -------
         float
-            1 for a perfect forecast, 0 for the mean of these steps; the mean over the targets.
+            1 for a perfect forecast, 0 for the mean of these steps; the mean over the targets
+            or series.
 
         Raises
         ------
@@ -279,12 +311,26 @@ class LSTMForecaster(PreparingEstimator):
             As in ``predict``.
         """
         check_is_fitted(self)
+        if isinstance(self._form, PanelForm):
+            return self._score_panel(X, y)
         truth = read_table(X if y is None else y, "y")
         steps = len(truth.values)
         if self._form.calendar is not None:
             _checks.check_future_index(truth.index, self._form.calendar.future(steps), "y")
         forecast = self.predict(horizon=steps) if y is None else self.predict(X, horizon=steps)
         return r2_score(truth.values, np.asarray(forecast).reshape(steps, -1))
+
+    def stream(self):
+        """Return a ``Stream`` that takes the observations that follow, one at a time.
+
+        Raises
+        ------
+        NotFittedError
+        ValueError
+            After a fit with covariates or on a panel.
+        """
+        check_is_fitted(self)
+        return Stream(self)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -294,45 +340,40 @@ class LSTMForecaster(PreparingEstimator):
         tags.regressor_tags.poor_score = True
         return tags
 
+    def _orientation_before(self, series):
+        """Return which targets the weights of a warm start have seen turned; None: not known."""
+        if not (self.warm_start and hasattr(self, "_target_scaler")):
+            return None
+        turned = self._target_scaler.scale < 0
+        return turned if len(turned) == series.target.values.shape[1] else None
+
     def _score_validation(self, series, scaled, problem, fitted):
         """Compare with the seasonal naive forecast on the validation part."""
-        windows = problem.validation
-        if windows is None:
+        if problem.validation is None:
             return None
-        values, network = series.target.values, problem.network
-        season = series.season_length if windows.target_starts[0] >= series.season_length else 1
-        squares, size = np.zeros(2), np.abs(values).max() or 1.0
-        threads = self._n_threads()
-        for first in range(0, len(windows.starts), CHUNK):
-            part = slice(first, first + CHUNK)
-            origins = windows.target_starts[part]
-            chunk = windows._replace(starts=windows.starts[part], target_starts=origins)
-            forecast = network.predict(fitted["params_"], chunk, threads).astype(np.float64)
-            truth = values[origins[:, np.newaxis] + np.arange(network.horizon)]
-            naive = values[baselines.seasonal_naive_rows(origins, network.horizon, season)]
-            for k, other in enumerate((scaled.target_scaler.inverse_transform(forecast), naive)):
-                squares[k] += np.sum((truth / size - other / size) ** 2)
-        count = len(windows.starts) * network.horizon * values.shape[1]
-        own, naive = size * np.sqrt(squares / count)
-        if self.verbose:
-            print(
-                f"validation RMSE {own:.6g}, seasonal naive {naive:.6g} "
-                f"({len(windows.starts)} windows, season of {season})",
-                file=sys.stderr,
-            )
-        return {
-            "rmse": float(own),
-            "rmse_seasonal_naive": float(naive),
-            "windows": len(windows.starts),
-        }
+        found = compare_with_naive(
+            problem.network,
+            fitted["params_"],
+            problem.validation,
+            scaled.target_scaler,
+            series.target.values,
+            series.season_length,
+            self._n_threads(),
+        )
+        return self._report_validation(*found)
+
+    def _known_columns(self):
+        """Return the names of the covariates of the fit."""
+        if self._covariate_scaler is None:
+            return []
+        return self._covariate_names or [f"column {k}" for k in range(self.n_features_in_)]
 
     def _read_future(self, X, horizon):
         """Return the scaled covariates of the steps to forecast, None without covariates."""
-        if self._covariate_scaler is None:
-            _checks.check_covariates_given([], X)
-            return None
-        names = self._covariate_names or [f"column {k}" for k in range(self.n_features_in_)]
+        names = self._known_columns()
         _checks.check_covariates_given(names, X)
+        if not names:
+            return None
         table = read_covariates(X, self, reset=False)
         if table.names is not None and self._covariate_names is not None:
             _checks.check_covariate_names(table.names, self._covariate_names)
@@ -341,26 +382,3 @@ class LSTMForecaster(PreparingEstimator):
             expected = self._form.calendar.future(len(table.values))
             _checks.check_future_index(table.index, expected)
         return self._scaled(self._covariate_scaler, table.values, "X")
-
-    def _forecast(self, steps, covariates):
-        """Forecast in network units, block by block of the trained horizon.
-
-        Returns
-        -------
-        (steps, targets) in the network's dtype
-        """
-        network = self.network_
-        blocks = range(network.seq_len, network.seq_len + steps, network.horizon)
-        rows = blocks[-1] + network.horizon
-        inputs = np.zeros((rows, network.features), dtype=network.dtype)
-        targets = np.zeros((rows, network.targets), dtype=network.dtype)
-        inputs[: network.seq_len] = self._history
-        after = slice(network.seq_len, network.seq_len + steps)
-        if covariates is not None:
-            inputs[after, network.targets :] = covariates
-        for origin in blocks:
-            start, target_start = np.array([[origin - network.seq_len], [origin]], dtype=np.int64)
-            window = Windows(inputs, start, targets, target_start)
-            block = network.predict(self.params_, window)[0]
-            inputs[origin : origin + network.horizon, : network.targets] = block
-        return inputs[after, : network.targets]

@@ -1,4 +1,4 @@
-"""Numbers from windows: an LSTM network as a scikit-learn regressor."""
+"""Numbers from windows: a recurrent network as a scikit-learn regressor."""
 
 import math
 import warnings
@@ -12,12 +12,15 @@ from ._fitting import Problem, RecurrentEstimator, features_seen
 
 
 class LSTMRegressor(RecurrentEstimator):
-    """Predict numbers from windows of time steps with an LSTM network.
+    """Predict numbers from windows of steps with an LSTM network, or a GRU or a simple RNN.
 
     A row of X is a window; rows have no order. Scaling is inside, fitted on the training rows.
 
     Parameters
     ----------
+    cell : {"lstm", "gru", "rnn"}, default="lstm"
+        Long short-term memory, gated recurrent unit (reset after the product, as in torch), or
+        a simple tanh cell.
     hidden_size : int, default=64
     num_layers : int, default=1
     loss : {"mse", "mae", "huber"}, default="mse"
@@ -41,7 +44,8 @@ class LSTMRegressor(RecurrentEstimator):
     dtype : {"float32", "float64"}, default="float32"
         Of the network. Results are float64.
     n_jobs : int, optional
-        Threads, as in scikit-learn. The result does not depend on it.
+        Threads, as in scikit-learn; no more than the environment variable ``NUMBA_NUM_THREADS``
+        allows, nor than a worker of joblib may have. The result does not depend on it.
     random_state : int, RandomState or None
         The same int gives the same weights to the bit.
     warm_start : bool, default=False
@@ -78,6 +82,7 @@ class LSTMRegressor(RecurrentEstimator):
     def __init__(
         self,
         *,
+        cell="lstm",
         hidden_size=64,
         num_layers=1,
         loss="mse",
@@ -96,6 +101,7 @@ class LSTMRegressor(RecurrentEstimator):
         warm_start=False,
         verbose=0,
     ):
+        self.cell = cell
         self.hidden_size = hidden_size
         self.num_layers = num_layers
         self.loss = loss
@@ -164,6 +170,7 @@ class LSTMRegressor(RecurrentEstimator):
             features=features,
             horizon=1,
             targets=outputs.shape[1],
+            cell=self.cell,
             hidden_size=self.hidden_size,
             num_layers=self.num_layers,
             dtype=np.dtype(self.dtype).name,

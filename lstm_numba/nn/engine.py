@@ -11,6 +11,9 @@ from ..kernels.losses import LOSSES
 # A running kernel cannot be interrupted: come back to Python this often, in seconds.
 KERNEL_SECONDS = 0.1
 
+# Multiply-adds that one thread does while another is being woken up from Python, about 0.1 ms.
+_HAND_OFF = 10_000_000
+
 
 def make_step(
     loss="mse", huber_delta=1.0, learning_rate=1e-3, weight_decay=0.0, clip_norm=None,
@@ -90,21 +93,20 @@ class Engine:
         """Flat gradient of the last batch, (network.layout.size,)."""
         return self._buffers.gradient[: self._plan.n_params]
 
-    def _together(self, kernel, windows, *args):
-        """Run a kernel on all threads; return what the first one returns."""
+    def _together(self, kernel, windows, *args, size=None):
+        """Run a kernel on all threads, or ``size`` of them; return what the first one returns."""
         kinds = (self._dtype, np.int64, self._dtype, np.int64)
         # Kernels are compiled for one type of array: native, C-ordered, writable.
         windows = Windows(
             *(np.require(array, kind, "CAW") for array, kind in zip(windows, kinds, strict=True))
         )
-        team, values = self._team, [None] * self._team.size
+        shared, size = self._team.shared, size or self._team.size
+        values = [None] * size
 
         def share(rank):
-            values[rank] = kernel(
-                self._plan, windows, *args, self._buffers, rank, team.size, team.shared
-            )
+            values[rank] = kernel(self._plan, windows, *args, self._buffers, rank, size, shared)
 
-        team.run(share)
+        self._team.run(share, size)
         return values[0]
 
     def train(self, windows, first, last, batch_size, step, steps_done, total=0.0, update=True):
@@ -128,10 +130,16 @@ class Engine:
                 step._replace(tape=False),
                 losses[first // rows : first // rows + blocks],
                 out[first:stop],
+                size=self._size_for(len(piece.starts)),
             )
             seconds = time.perf_counter() - began
             blocks = max(self._team.size, min(4 * blocks, int(blocks * KERNEL_SECONDS / seconds)))
             first = stop
+
+    def _size_for(self, n):
+        """How many threads pay for themselves when ``n`` windows are to be forecast."""
+        multiply_adds = n * self._plan.seq_len * self._plan.n_params
+        return 1 if multiply_adds < _HAND_OFF else self._team.size
 
     def forecast(self, windows):
         """Return forecasts (n, horizon, targets) in the units of the inputs."""

@@ -1,6 +1,7 @@
 """Train many small models of one network side by side, one series each."""
 
-import time
+import contextlib
+import threading
 
 import numpy as np
 
@@ -13,8 +14,9 @@ from ..kernels.cpu import (
     make_plan,
     train_models,
 )
-from ..nn.engine import make_buffers, make_step
-from .trainer import KERNEL_SECONDS, TrainingRun
+from ..kernels.cpu.team import TICKET
+from ..nn.engine import KERNEL_SECONDS, make_buffers, make_step
+from .trainer import TrainingRun
 
 
 def train_many(
@@ -32,7 +34,7 @@ def train_many(
     batch_size=64,
     n_iter_no_change=10,
     tol=0.0,
-    rng,
+    seeds,
     n_threads=1,
     on_model=None,
 ):
@@ -53,8 +55,8 @@ def train_many(
     limits : array of int, (models, 4)
         For each model the range of its training windows and the range of its validation windows;
         an empty range: all epochs are run.
-    rng : numpy.random.Generator
-        Seeds the shuffling of each model.
+    seeds : array of uint64, (models,)
+        Of the shuffling of each model.
     on_model : callable, optional
         Called as ``on_model(models_done)`` several times a second.
 
@@ -63,7 +65,7 @@ def train_many(
     list of TrainingRun
         One per model; see ``trainer.train`` for the other parameters. ``reason`` is
         ``"diverged"`` where the loss did not stay finite, ``"interrupted"`` for models that Ctrl-C
-        kept from being trained.
+        kept from being trained to the end: with the best weights so far.
     """
     n = len(params)
     step = make_step(loss, huber_delta, learning_rate, weight_decay, clip_norm)
@@ -73,7 +75,7 @@ def train_many(
     models = Models(
         limits=np.array(limits, np.int64),
         params=np.array(params, dtype),
-        seeds=rng.integers(2**64, size=n, dtype=np.uint64),
+        seeds=np.array(seeds, np.uint64),
         train_loss=np.full((n, max_epochs), np.nan),
         valid_loss=np.full((n, max_epochs), np.nan),
         epochs=np.zeros(n, np.int64),
@@ -86,48 +88,42 @@ def train_many(
     plan = make_plan(network, VECTOR_BYTES // dtype.itemsize)
     buffers = [make_buffers(plan, dtype, 1, batch_size) for _ in range(n_threads)]
 
-    done, at_once = 0, n_threads
-    try:
-        with Team(n_threads) as team:
-            while done < n:
-                stop = min(n, done + at_once)
-                began = time.perf_counter()
-                team.run(
-                    lambda rank, first=done, stop=stop: train_models(
-                        plan,
-                        windows,
-                        models,
-                        first,
-                        stop,
-                        schedule,
-                        steps,
-                        buffers[rank],
-                        team.shared,
-                    )
-                )
-                seconds = time.perf_counter() - began
-                at_once = max(
-                    n_threads, min(2 * at_once, int((stop - done) * KERNEL_SECONDS / seconds))
-                )
-                done = stop
+    left = threading.Semaphore(0)
+
+    def share(rank):
+        if rank:
+            train_models(
+                plan, windows, models, 0, n, schedule, steps, buffers[rank - 1], team.shared
+            )
+            left.release()
+            return
+        # The caller does not train: it can hear Ctrl-C at any time, and tells the others to stop.
+        for _ in range(n_threads):
+            while not left.acquire(timeout=KERNEL_SECONDS):
                 if on_model:
-                    on_model(done)
-    except KeyboardInterrupt:
-        pass
-    return [_run_of(models, k, max_epochs) for k in range(n)]
+                    on_model(max(0, min(n, int(team.shared[TICKET])) - n_threads))
+        if on_model:
+            on_model(n)
+
+    with contextlib.suppress(KeyboardInterrupt), Team(n_threads + 1) as team:
+        team.run(share)
+    return [_run_of(models, k, schedule) for k in range(n)]
 
 
-def _run_of(models, k, max_epochs):
+def _run_of(models, k, schedule):
     """Return what training left of model ``k``."""
     epochs = models.epochs[k]
     train_loss, valid_loss = models.train_loss[k, :epochs], models.valid_loss[k, :epochs]
     validated = models.limits[k, 3] > models.limits[k, 2]
-    if epochs == 0:
-        reason = "interrupted"
-    elif not np.isfinite(train_loss[-1]) or (validated and not np.isfinite(valid_loss[-1])):
+    losses = (train_loss, valid_loss) if validated else (train_loss,)
+    if not all(np.isfinite(loss[-1:]).all() for loss in losses):
         reason = "diverged"
+    elif epochs == schedule.max_epochs:
+        reason = "max_epochs"
+    elif epochs - 1 - models.best_epoch[k] >= schedule.patience:
+        reason = "no improvement"
     else:
-        reason = "max_epochs" if epochs == max_epochs else "no improvement"
+        reason = "interrupted"
     return TrainingRun(
         params=models.params[k],
         train_loss=train_loss.tolist(),

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..jit import kernel, subkernel
 from ..tile import ROWS
-from .team import SHARED_SIZE, TICKET, atomic_add
+from .team import ABORTED, SHARED_SIZE, TICKET, atomic_add, atomic_read
 from .training import Windows, infer, train_batches
 
 
@@ -83,9 +83,9 @@ def _copy(source, target, n):
 
 @subkernel
 def _train_model(
-    plan, windows, validation, models, model, schedule, steps, losses, none, buffers, shared
+    plan, windows, validation, models, model, schedule, steps, losses, none, buffers, shared, team
 ):
-    """The epochs of one model, as ``train.trainer`` runs them."""
+    """The epochs of one model, as ``train.trainer`` runs them, until the team is told to stop."""
     n, n_params = len(windows.starts), plan.n_params
     step, evaluation = steps
     batches = -(-n // schedule.batch_size)
@@ -100,22 +100,26 @@ def _train_model(
 
     for epoch in range(schedule.max_epochs):
         state = _shuffle(state, windows.starts, windows.target_starts)
-        done = epoch * batches
-        train_loss = train_batches(
-            plan,
-            windows,
-            0,
-            batches,
-            schedule.batch_size,
-            step,
-            done,
-            0.0,
-            True,
-            buffers,
-            0,
-            1,
-            shared,
-        )
+        size, done = schedule.batch_size, epoch * batches
+        train_loss = 0.0
+        for k in range(batches):
+            if atomic_read(team, ABORTED):
+                return
+            train_loss = train_batches(
+                plan,
+                windows,
+                k,
+                k + 1,
+                size,
+                step,
+                done + k,
+                train_loss,
+                True,
+                buffers,
+                0,
+                1,
+                shared,
+            )
         models.train_loss[model, epoch] = train_loss / n
         models.epochs[model] = epoch + 1
         loss = 0.0
@@ -157,5 +161,20 @@ def train_models(plan, windows, models, first, stop, schedule, steps, buffers, t
     while model < stop:
         a, b, c, d = models.limits[model]
         own, held = _select(windows, a, b), _select(windows, c, d)
-        _train_model(plan, own, held, models, model, schedule, steps, losses, none, buffers, shared)
+        _train_model(
+            plan,
+            own,
+            held,
+            models,
+            model,
+            schedule,
+            steps,
+            losses,
+            none,
+            buffers,
+            shared,
+            team_shared,
+        )
+        if atomic_read(team_shared, ABORTED):
+            return
         model = first + atomic_add(team_shared, TICKET, 1)

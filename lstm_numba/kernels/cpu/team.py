@@ -151,12 +151,15 @@ class Team:
             except BaseException as error:
                 answer.set_exception(error)
 
-    def run(self, function):
-        """Call ``function(rank)`` for rank 0 to size - 1 at once; all have returned after."""
+    def run(self, function, size=None):
+        """Call ``function(rank)`` for rank 0 to size - 1 at once; all have returned after.
+
+        ``size`` is that of the team unless a smaller one is given.
+        """
         self.shared[:] = 0
         answers = []
         try:
-            for inbox in self._inboxes:
+            for inbox in self._inboxes[: size and size - 1]:
                 answer = Future()
                 inbox.put((function, answer))
                 answers.append(answer)
