@@ -46,9 +46,10 @@ def _vector_bytes():
 VECTOR_BYTES = _vector_bytes()
 
 # A tile of ROWS x 4 vectors, the 4 vectors of one row of weights and a broadcast must fit the
-# register file: 32 registers with AVX-512 and on ARM, else 16.
+# register file: 32 registers with AVX-512 and on ARM, else 16. Six rows would fit 32, and read a
+# little less; but four divide the usual batch sizes, and leave no row to be computed for nothing.
 _MANY_REGISTERS = VECTOR_BYTES == 64 or platform.machine().lower() in ("arm64", "aarch64")
-ROWS = 6 if _MANY_REGISTERS else 3
+ROWS = 4 if _MANY_REGISTERS else 3
 
 
 class Tile(types.Type):

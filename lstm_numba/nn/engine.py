@@ -38,7 +38,7 @@ def make_buffers(plan, dtype, n_threads, batch_size):
     kernels = load("cpu")
     lanes = kernels.VECTOR_BYTES // np.dtype(dtype).itemsize
     padded = -(-plan.n_params // kernels.PIECE) * kernels.PIECE if batch_size else 0
-    chunks = min(-(-batch_size // kernels.ROWS), kernels.MAX_CHUNKS)
+    chunks = kernels.chunks_of.py_func(batch_size)
     return Buffers(
         # Products read whole vectors, also at the end.
         params=np.zeros(plan.n_params + 4 * lanes, dtype),

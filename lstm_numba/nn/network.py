@@ -66,7 +66,7 @@ class Network:
         hidden, outputs = self.hidden_size, self.horizon * self.targets
         columns = CELLS[self.cell].gates * hidden
         # The candidate of a GRU adds up its two biases only after the reset gate.
-        biases = ("bias_ih", "bias_hh") if CELLS[self.cell].x_bias else ("bias",)
+        biases = ("bias_ih", "bias_hh") if CELLS[self.cell].x_apart else ("bias",)
         shapes = {}
         for k in range(self.num_layers):
             shapes[f"weight_ih_l{k}"] = (hidden if k else self.features, columns)

@@ -16,5 +16,6 @@ from .training import MAX_CHUNKS as MAX_CHUNKS
 from .training import Buffers as Buffers
 from .training import Step as Step
 from .training import Windows as Windows
+from .training import chunks_of as chunks_of
 from .training import infer as infer
 from .training import train_batches as train_batches

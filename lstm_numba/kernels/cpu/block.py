@@ -15,7 +15,7 @@ def _gather(plan, windows, first, valid, work):
         # Rows beyond the batch repeat its last one: finite numbers, whose results are not used.
         start = windows.starts[first + min(r, valid - 1)]
         for t in range(plan.seq_len):
-            x = layer.tape + (t * ROWS + r) * layer.row + layer.first
+            x = layer.tape + (t * ROWS + r) * layer.row + layer.first_x
             for k in range(plan.features):
                 work[x + k] = windows.inputs[start + t, k]
 
@@ -34,7 +34,7 @@ def _gather(plan, windows, first, valid, work):
                 work[plan.shift + at] = level / plan.seq_len
                 work[plan.scale + at] = work[plan.shift + at]
             for t in range(plan.seq_len):
-                x = layer.tape + (t * ROWS + r) * layer.row + layer.first + d
+                x = layer.tape + (t * ROWS + r) * layer.row + layer.first_x + d
                 work[x] = (work[x] - work[plan.shift + at]) / work[plan.scale + at]
 
 

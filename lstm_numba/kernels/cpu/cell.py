@@ -17,7 +17,7 @@ class LSTM(NamedTuple):
     slots: int = 4
     h_slot: int = 0
     x_turn: int = 0  # slot s of x belongs to column (s + x_turn) % gates of the weights
-    x_bias: int = 0  # x has a bias of its own, beside that of h
+    x_apart: int = 0  # x fills other slots than h, and has a bias of its own
 
 
 class GRU(NamedTuple):
@@ -27,7 +27,7 @@ class GRU(NamedTuple):
     slots: int = 4
     h_slot: int = 1
     x_turn: int = 2
-    x_bias: int = 1
+    x_apart: int = 1
 
 
 class SimpleRNN(NamedTuple):
@@ -37,7 +37,7 @@ class SimpleRNN(NamedTuple):
     slots: int = 1
     h_slot: int = 0
     x_turn: int = 0
-    x_bias: int = 0
+    x_apart: int = 0
 
 
 CELLS = {"lstm": LSTM(), "gru": GRU(), "rnn": SimpleRNN()}

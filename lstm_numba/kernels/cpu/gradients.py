@@ -64,7 +64,7 @@ def unpack_gradient(plan, partial, gradient, part, parts):
         _unpack_rows(cell, layer, turn, partial, at, n, gradient, to, part, parts)
         to, at, n = to + n * row, layer.partial_x, layer.x
         _unpack_rows(cell, layer, turn, partial, at, n, gradient, to, part, parts)
-        to, at, n = to + n * row, layer.partial_h, 1 + layer.hidden
+        to, at, n = to + n * row, layer.partial_own, layer.own
         _unpack_rows(cell, layer, 0, partial, at, n, gradient, to, part, parts)
 
     outputs = plan.targets * plan.horizon

@@ -10,17 +10,17 @@ def step_forward(cell, layer, t, j, packed, work, keep_tape):
     width, units = lanes(work), layer.units
     below = layer.tape_below + t * ROWS * layer.row_below
     own = layer.tape + t * ROWS * layer.row
-    w = layer.w + 3 * j * (layer.below + layer.x + 1 + layer.hidden)
+    w = layer.w + 3 * j * (layer.below + layer.x + layer.own)
     w_x = w + 3 * width * layer.below
     w_h = w_x + 3 * width * layer.x
 
     z = zeros(work, ROWS, 3)
     z = add_product(z, work, below, layer.row_below, 1, layer.below, packed, w, 3 * width)
-    z = add_product(z, work, own + layer.first, layer.row, 1, layer.x, packed, w_x, 3 * width)
+    z = add_product(z, work, own + layer.first_x, layer.row, 1, layer.x, packed, w_x, 3 * width)
     zn, zr, zz = thirds(z)
     z = side_by_side(zr, zz, zeros(work, ROWS, 1))
-    one_h, n_h = own + layer.h - 1, 1 + layer.hidden
-    z = add_product(z, work, one_h, layer.row, 1, n_h, packed, w_h, 3 * width)
+    h = own + layer.first_own
+    z = add_product(z, work, h, layer.row, 1, layer.own, packed, w_h, 3 * width)
     zr, zz, un = thirds(z)
 
     h_prev = load(work, own + layer.h + j, layer.row, ROWS, 1)

@@ -30,7 +30,7 @@ def head_forward(plan, params, windows, first, valid, work):
         plan.targets * plan.steps,
     )
     for d in range(plan.targets):
-        history = bottom.tape + bottom.first + d
+        history = bottom.tape + bottom.first_x + d
         for k in range(0, plan.steps, width):
             acc = zeros(work, ROWS, 1)
             w = plan.head + d * plan.horizon + k
@@ -101,7 +101,7 @@ def head_backward(plan, packed, windows, first, valid, work, partial):
 
     if plan.skip:
         for t in range(0, plan.seq_len, ROWS):
-            history = bottom.tape + t * ROWS * bottom.row + bottom.first
+            history = bottom.tape + t * ROWS * bottom.row + bottom.first_x
             for k in range(0, plan.steps, width):
                 place = plan.partial_skip + t * plan.steps + k
                 acc = load(partial, place, plan.steps, ROWS, 1)

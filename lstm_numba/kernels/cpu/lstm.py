@@ -10,14 +10,13 @@ def step_forward(cell, layer, t, j, packed, work, keep_tape):
     width, units = lanes(work), layer.units
     below = layer.tape_below + t * ROWS * layer.row_below
     own = layer.tape + t * ROWS * layer.row
-    inputs = layer.below + layer.x + 1 + layer.hidden
-    w = layer.w + 4 * j * inputs
+    w = layer.w + 4 * j * (layer.below + layer.own)
     w_own = w + 4 * width * layer.below
-    n_own = layer.x + 1 + layer.hidden
 
     z = zeros(work, ROWS, 4)
     z = add_product(z, work, below, layer.row_below, 1, layer.below, packed, w, 4 * width)
-    z = add_product(z, work, own + layer.first, layer.row, 1, n_own, packed, w_own, 4 * width)
+    x_h = own + layer.first_own
+    z = add_product(z, work, x_h, layer.row, 1, layer.own, packed, w_own, 4 * width)
     zi, zf, zg, zo = quarters(z)
 
     c_prev_at = layer.c + (t * ROWS * units if keep_tape else 0) + j

@@ -9,7 +9,7 @@ from .plan import layer_at
 def _pack_forward(cell, layer, params, packed, part, parts):
     """w: for each vector of units all rows of the weight matrix, the gates side by side."""
     width, hidden, gates = lanes(params), layer.hidden, cell.gates
-    inputs = layer.below + layer.x + 1 + hidden
+    inputs = layer.below + layer.x + layer.own
     for block in range(part, layer.units // width, parts):
         j = block * width
         valid = min(width, hidden - j)
@@ -70,7 +70,7 @@ def pack_weights(plan, params, packed, part, parts):
         _pack_forward(cell, layer, params, packed, part, parts)
         x, n, to = layer.params, layer.below, layer.w_back_x
         _pack_transposed(cell, layer, cell.x_turn, params, x, n, packed, to, part, parts)
-        h = layer.params + (layer.below + layer.x + 1) * cell.gates * layer.hidden
         n, to = layer.hidden, layer.w_back_h
+        h = layer.params + (layer.below + layer.x + layer.own - n) * cell.gates * n
         _pack_transposed(cell, layer, 0, params, h, n, packed, to, part, parts)
     _pack_head(plan, params, packed, part, parts)

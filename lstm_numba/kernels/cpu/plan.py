@@ -35,11 +35,13 @@ class Layer(NamedTuple):
     """One recurrent layer: its sizes, and where its parts lie."""
 
     below: int  # inputs read from the tape of the layer below; 0 for the first layer
-    x: int  # inputs read from the own tape: x of the first layer, a bias of x
+    x: int  # inputs read from the own tape by the gates of x alone: x and its bias
+    own: int  # inputs read from the own tape by the gates of h: 1 and h, and x unless it is apart
     hidden: int
     units: int
     row: int  # length of a tape row
-    first: int  # column of the first input in a tape row
+    first_x: int  # columns in a tape row: where ``x`` and ``own`` begin
+    first_own: int
     h: int  # column of h in a tape row; 1 stands before it
     tape: int
     tape_below: int  # h of the layer below, after step 0
@@ -52,7 +54,7 @@ class Layer(NamedTuple):
     params: int
     partial_below: int
     partial_x: int
-    partial_h: int
+    partial_own: int
 
 
 @subkernel
@@ -60,7 +62,7 @@ def layer_at(plan, k):
     """Return layer ``k``; a row of a table, so that one type serves any number of layers."""
     t = plan.layers[k]
     a = t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9]
-    b = t[10], t[11], t[12], t[13], t[14], t[15], t[16], t[17], t[18]
+    b = t[10], t[11], t[12], t[13], t[14], t[15], t[16], t[17], t[18], t[19], t[20]
     return Layer(*a, *b)
 
 
@@ -130,19 +132,22 @@ def make_plan(network, lanes):
     params, layers = 0, []
 
     for k in range(network.num_layers):
-        below = hidden if k else 0
-        x = (0 if k else network.features) + cell.x_bias
-        # A bias of x is the 1 before h.
-        h = _up(x - cell.x_bias + 1, lanes)
-        rows = below + x + 1 + hidden
+        below, features = (hidden, 0) if k else (0, network.features)
+        # The bias of an x apart is the same 1, before h, as that of h.
+        x, own = (features + 1, 0) if cell.x_apart else (0, features)
+        own += 1 + hidden
+        h = _up(features + 1, lanes)
+        rows = below + x + own
         layers.append(
             Layer(
                 below=below,
                 x=x,
+                own=own,
                 hidden=hidden,
                 units=units,
                 row=h + units,
-                first=h - 1 - (x - cell.x_bias),
+                first_x=h - 1 - features,
+                first_own=h + hidden - own,
                 h=h,
                 tape=work.take((seq_len + ROWS) * ROWS * (h + units)),
                 tape_below=layers[-1].tape + ROWS * layers[-1].row + layers[-1].h if k else 0,
@@ -155,7 +160,7 @@ def make_plan(network, lanes):
                 params=params,
                 partial_below=partial.take(_up(below, ROWS) * columns),
                 partial_x=partial.take(_up(x, ROWS) * columns),
-                partial_h=partial.take(_up(1 + hidden, ROWS) * columns),
+                partial_own=partial.take(_up(own, ROWS) * columns),
             )
         )
         params += rows * cell.gates * hidden

@@ -77,7 +77,7 @@ def layer_backward(cell, layer, seq_len, chunk, packed, work, partial, dh, dc, d
     """
     units, tile = layer.units, gate_tile(cell, work)
     z_h = layer.z + cell.h_slot * lanes(work)
-    tape_x, tape_h = layer.tape + layer.first, layer.tape + layer.h - 1
+    tape_x, tape_own = layer.tape + layer.first_x, layer.tape + layer.first_own
     for last in range(seq_len, 0, -chunk):
         first = max(0, last - chunk)
         for t in range(last - 1, first - 1, -1):
@@ -99,6 +99,6 @@ def layer_backward(cell, layer, seq_len, chunk, packed, work, partial, dh, dc, d
             layer.z, first, last, partial, layer.partial_x
         )  # fmt: skip
         add_weight_gradient(
-            tile, cell, units, work, tape_h, layer.row, 1 + layer.hidden,
-            z_h, first, last, partial, layer.partial_h
+            tile, cell, units, work, tape_own, layer.row, layer.own,
+            z_h, first, last, partial, layer.partial_own
         )  # fmt: skip

@@ -10,13 +10,13 @@ def step_forward(cell, layer, t, j, packed, work, keep_tape):
     width = lanes(work)
     below = layer.tape_below + t * ROWS * layer.row_below
     own = layer.tape + t * ROWS * layer.row
-    n_own = layer.x + 1 + layer.hidden
-    w = layer.w + j * (layer.below + n_own)
+    w = layer.w + j * (layer.below + layer.own)
     w_own = w + width * layer.below
 
     z = zeros(work, ROWS, 1)
     z = add_product(z, work, below, layer.row_below, 1, layer.below, packed, w, width)
-    z = add_product(z, work, own + layer.first, layer.row, 1, n_own, packed, w_own, width)
+    x_h = own + layer.first_own
+    z = add_product(z, work, x_h, layer.row, 1, layer.own, packed, w_own, width)
     h = rnn_cell(z)
 
     store(work, own + ROWS * layer.row + layer.h + j, layer.row, h)

@@ -34,7 +34,7 @@ def stream_step(plan, params, packed, windows, x, work, out):
     mode = flush_subnormals()
     bottom = layer_at(plan, 0)
     for k in range(plan.features):
-        work[bottom.tape + bottom.first + k] = x[k]
+        work[bottom.tape + bottom.first_x + k] = x[k]
     for k in range(len(plan.layers)):
         layer_forward(plan.cell, layer_at(plan, k), 1, packed, work, False)
     head_forward(plan, params, windows, 0, 0, work)

@@ -24,6 +24,12 @@ from .team import TICKET, atomic_add, atomic_write, meet
 MAX_CHUNKS = 16
 
 
+@subkernel
+def chunks_of(n):
+    """Number of chunks of a batch of ``n`` rows: two blocks each, or more."""
+    return min(-(-n // (2 * ROWS)), MAX_CHUNKS)
+
+
 class Windows(NamedTuple):
     """Windows as row ranges of flat arrays; nothing is copied."""
 
@@ -147,7 +153,7 @@ def train_batches(
     for batch in range(first, last):
         start = batch * batch_size
         n = min(batch_size, len(windows.starts) - start)
-        chunks = min(-(-n // ROWS), MAX_CHUNKS)
+        chunks = chunks_of(n)
 
         pack_weights(plan, buffers.params, buffers.packed, rank, size)
         if rank == 0:
