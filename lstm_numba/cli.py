@@ -85,7 +85,9 @@ def _parser():
     forecast.add_argument("--random-state", metavar="N", type=int, default=0)
     forecast.set_defaults(command=_forecast)
 
-    warmup = commands.add_parser("warmup", help="compile all kernels now, into the disk cache")
+    warmup = commands.add_parser(
+        "warmup", help="compile the kernels of a default fit and forecast, into the disk cache"
+    )
     warmup.set_defaults(command=_warmup)
     info = commands.add_parser("info", help="versions, cores, vector width, devices, cache folder")
     info.set_defaults(command=_info)

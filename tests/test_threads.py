@@ -146,6 +146,33 @@ def test_threads_end_with_the_call_that_needed_them():  # k04
     with pytest.raises(LookupError, match="from on_epoch"):
         train(network, params, windows, rng=rng, n_threads=3, on_epoch=fail)
     assert len(seen) == 2
-    for thread in seen:
-        thread.join(timeout=5)
-        assert not thread.is_alive()
+    assert not any(thread.is_alive() for thread in seen)
+
+
+def test_an_error_of_one_thread_ends_the_wait_of_the_others():
+    out, _ = run_python(
+        """
+        from numba import njit
+
+        from lstm_numba.kernels.cpu.team import Team, meet
+
+
+        @njit(nogil=True)
+        def wait_for_all(shared, size):
+            meet(shared, size)
+
+
+        def share(rank):
+            if rank == 1:
+                raise MemoryError("of thread 1")
+            wait_for_all(team.shared, team.size)
+
+
+        with Team(3) as team:
+            try:
+                team.run(share)
+            except MemoryError as error:
+                print(error)
+        """
+    )
+    assert out == "of thread 1\n"

@@ -120,7 +120,8 @@ class EachEstimator(PreparingEstimator):
             done = len(runs) - len(left)
             warnings.warn(
                 f"Training interrupted by user after {done} of {len(runs)} series; "
-                f"{_checks.first_three(left)} will be forecast with the {start}.",
+                f"{_checks.first_three(left)} will be forecast with the best weights so far, or "
+                f"where there are none with the {start}.",
                 UserWarning,
                 stacklevel=5,
             )

@@ -1,4 +1,4 @@
-"""Numbers: arrays in, arrays out. Nothing here checks, allocates or raises.
+"""Numbers: arrays in, arrays out. Kernels trust their arguments and do not check.
 
 Glossary
 --------
@@ -9,10 +9,16 @@ hidden (j)      units of a layer
 horizon (k)     steps that the head forecasts
 targets (d)     series that are forecast together
 x, h, c         input, hidden state, cell state; h[t] is the state before step t
-z, gates        pre-activations and activations, in blocks [i | f | g | o]: input gate, forget
-                gate, candidate, output gate. torch and Keras use this order, ONNX does not.
+z, gates        pre-activations and activations. LSTM: [i | f | g | o], input gate, forget gate,
+                candidate, output gate; torch and Keras use this order, ONNX does not.
+                GRU: [r | z | n], reset gate, update gate, candidate, as torch.
 w               weights; rows belong to inputs, columns to gates
 dv              gradient of the loss with respect to v
+block           ROWS rows of a batch, which one thread takes through all of time
+chunk           a fixed group of blocks whose gradients are added up together
+units           hidden, rounded up to whole vectors
+below, own      inputs that a layer reads from the layer below, and from its own tape
+packed, partial weights and their gradients in the order of the products, see ``cpu/plan.py``
 tape            what the forward pass keeps for the backward pass
 """
 

@@ -1,4 +1,4 @@
-"""Activations, each once: on floats and on register tiles, on the CPU and on the GPU.
+"""Activations, each once: on floats and on register tiles.
 
 ``sigmoid`` and ``tanh`` stay within 4 units in the last place of the exact value over the whole
 range of float32 and float64, down to the smallest normal number; they saturate for large inputs,
@@ -55,7 +55,7 @@ def _expm1_near_zero_in_precision(r):
 
 
 def _limits(x):
-    """Rounding constant, ln 2 in two parts, largest exponent of ``exp``, where tanh is 1."""
+    """Rounding constant, ln 2 in two parts, largest |x| whose e^x is taken, where tanh is 1."""
 
 
 @overload(_limits, jit_options={"forceinline": True})
@@ -74,7 +74,7 @@ def _limits_in_precision(x):
 
 @register_jitable(forceinline=True)
 def _split_exp(x):
-    """Return s, p with e^x = s (1 + p), for x within the range of ``exp``."""
+    """Return s, p with e^x = s (1 + p), for |x| up to the largest of ``_limits``."""
     rounder, ln2_high, ln2_low, _, _ = _limits(x)
     shifted = fma(x, like(x, 1.4426950408889634074), like(x, rounder))
     n = shifted - like(x, rounder)

@@ -9,7 +9,7 @@ or 16 floats. A *tile* is a few of them, one row of the batch under the other, a
     ...
 
 ``+ - * /`` and the activations work on a tile as they work on a float, so ``cells.py`` writes each
-equation once, for both. What scalars lack is the inner step of a matrix product, ``outer_add``:
+equation once, for both. What scalars lack is the inner step of a matrix product, ``outer_add``::
 
     acc[r, :] += a[r] * w[:]
 
@@ -17,8 +17,9 @@ One vector of ``w`` serves all rows and one number of ``a`` serves all lanes, so
 and V vectors needs R + V reads for R * V multiply-adds. That ratio is the whole trick: reads are
 slower than arithmetic, and a product written with tiles is bound by arithmetic.
 
-``VECTOR_BYTES`` follows the processor (AVX-512: 64, AVX: 32, else 16), ``ROWS`` the number of its
-registers; the environment variable ``LSTM_NUMBA_VECTOR_BYTES`` overrides the width.
+``VECTOR_BYTES`` is the processor's (AVX-512: 64, AVX with FMA: 32, else 16), and ``ROWS`` as many
+rows as its registers hold; the environment variable ``LSTM_NUMBA_VECTOR_BYTES`` overrides the
+width.
 
 Tiles are read from and written to flat, C-ordered arrays at an index, without any check.
 """
@@ -45,9 +46,10 @@ def _vector_bytes():
 
 VECTOR_BYTES = _vector_bytes()
 
-# A tile of ROWS x 4 vectors, the 4 vectors of one row of weights and a broadcast must fit the
-# register file: 32 registers with AVX-512 and on ARM, else 16. Six rows would fit 32, and read a
-# little less; but four divide the usual batch sizes, and leave no row to be computed for nothing.
+# A tile of ROWS x 4 vectors, a broadcast for each row and one vector of weights must fit the
+# register file: 32 registers with AVX-512 and on ARM, else 16. Six rows would fit 32 (24 + 6 + 1),
+# and read a little less; but four divide the usual batch sizes, and leave no row to be computed for
+# nothing.
 _MANY_REGISTERS = VECTOR_BYTES == 64 or platform.machine().lower() in ("arm64", "aarch64")
 ROWS = 4 if _MANY_REGISTERS else 3
 

@@ -1,1 +1,1 @@
-"""Model: what is computed. It describes, and holds no arrays."""
+"""Model: what is computed. A network describes; an engine or a stream holds its arrays."""

@@ -6,12 +6,14 @@ import numpy as np
 
 from ..kernels import load
 from ..kernels.cpu import Buffers, Step, Team, Windows
+from ..kernels.jit import entry_point
 from ..kernels.losses import LOSSES
 
 # A running kernel cannot be interrupted: come back to Python this often, in seconds.
 KERNEL_SECONDS = 0.1
 
-# Multiply-adds that one thread does while another is being woken up from Python, about 0.1 ms.
+# Below this many multiply-adds (0.1 to 0.2 ms of one thread) waking another one from Python does
+# not pay.
 _HAND_OFF = 10_000_000
 
 
@@ -53,6 +55,13 @@ def make_buffers(plan, dtype, n_threads, batch_size):
     )
 
 
+def _native(array, dtype):
+    """Return an array as kernels are compiled for: native, C-ordered, aligned, writable."""
+    if array.dtype == dtype and array.flags.carray:
+        return array
+    return np.require(array, dtype, "CAW")
+
+
 class Engine:
     """A network set up to run; use as a context manager, its threads end with it.
 
@@ -72,6 +81,7 @@ class Engine:
         lanes = self._kernels.VECTOR_BYTES // self._dtype.itemsize
         self._plan = plan = self._kernels.make_plan(network, lanes)
         self._team = Team(n_threads)
+        self._compiled = {}
 
         self._buffers = make_buffers(plan, self._dtype, n_threads, batch_size)
         self.params[:] = params
@@ -96,15 +106,17 @@ class Engine:
     def _together(self, kernel, windows, *args, size=None):
         """Run a kernel on all threads, or ``size`` of them; return what the first one returns."""
         kinds = (self._dtype, np.int64, self._dtype, np.int64)
-        # Kernels are compiled for one type of array: native, C-ordered, writable.
-        windows = Windows(
-            *(np.require(array, kind, "CAW") for array, kind in zip(windows, kinds, strict=True))
-        )
+        windows = Windows(*map(_native, windows, kinds))
         shared, size = self._team.shared, size or self._team.size
         values = [None] * size
 
+        before, after = (self._plan, windows, *args, self._buffers), (size, shared)
+        if kernel not in self._compiled:
+            self._compiled[kernel] = entry_point(kernel, (*before, 0, *after))
+        compiled = self._compiled[kernel]
+
         def share(rank):
-            values[rank] = kernel(self._plan, windows, *args, self._buffers, rank, size, shared)
+            values[rank] = compiled(*before, rank, *after)
 
         self._team.run(share, size)
         return values[0]

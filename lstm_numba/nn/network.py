@@ -17,7 +17,7 @@ __all__ = ["Network", "Windows"]
 class Network:
     """A recurrent stack over a window, read by a direct multi-step head.
 
-        h       = LSTM(window), the top layer's state after the newest step
+        h       = the top layer's state after the newest step of the window
         out[d]  = head.weight[d] h + head.bias[d]
                   + skip.weight window[:, d] + future future.weight[d]
 
@@ -34,6 +34,7 @@ class Network:
     targets : int
         Series that are forecast together. With ``skip`` or ``window_norm`` their own history stands
         in the first columns of the inputs.
+    cell : "lstm", "gru" or "rnn"
     hidden_size, num_layers : int
         Units of a layer, and layers.
     future : int
@@ -83,10 +84,11 @@ class Network:
     def views(self, flat):
         """Return named views of a flat weight or gradient vector, shaped as torch shapes them.
 
-        ``weight_ih_l{k}`` (4 hidden, in), ``weight_hh_l{k}`` (4 hidden, hidden), ``bias_l{k}``
-        (4 hidden,) with gates i, f, g, o; ``head.weight`` (targets horizon, hidden), ``head.bias``
-        (targets horizon,), target-major; ``skip.weight`` (horizon, seq_len); ``future.weight``
-        (targets, future).
+        ``weight_ih_l{k}`` (gates hidden, in), ``weight_hh_l{k}`` (gates hidden, hidden) and
+        ``bias_l{k}`` (gates hidden,); gates i, f, g, o of an LSTM, r, z, n of a GRU, which has
+        ``bias_ih_l{k}`` and ``bias_hh_l{k}``; ``head.weight`` (targets horizon, hidden) and
+        ``head.bias`` (targets horizon,), target-major; ``skip.weight`` (horizon, seq_len);
+        ``future.weight`` (targets, future).
         """
         stored = self.layout.views(flat)
         return {name: view if name == "future.weight" else view.T for name, view in stored.items()}

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from threadpoolctl import ThreadpoolController
 
-# More windows than these do not change the solution, only the time it takes.
+# More windows than this do not change the solution, only the time it takes.
 _MAX_WINDOWS = 20_000
 # In units of the mean eigenvalue of x'x, which grows with the rows.
 _PENALTIES = 10.0 ** np.arange(-6.0, 2.5, 0.5)

@@ -86,16 +86,19 @@ def train_many(
     starts, target_starts = (np.array(a, np.int64) for a in (windows.starts, windows.target_starts))
     windows = Windows(inputs, starts, targets, target_starts)
     plan = make_plan(network, VECTOR_BYTES // dtype.itemsize)
+    n_threads = min(n_threads, n)
     buffers = [make_buffers(plan, dtype, 1, batch_size) for _ in range(n_threads)]
 
     left = threading.Semaphore(0)
 
     def share(rank):
         if rank:
-            train_models(
-                plan, windows, models, 0, n, schedule, steps, buffers[rank - 1], team.shared
-            )
-            left.release()
+            try:
+                train_models(
+                    plan, windows, models, 0, n, schedule, steps, buffers[rank - 1], team.shared
+                )
+            finally:
+                left.release()
             return
         # The caller does not train: it can hear Ctrl-C at any time, and tells the others to stop.
         for _ in range(n_threads):
@@ -115,8 +118,9 @@ def _run_of(models, k, schedule):
     epochs = models.epochs[k]
     train_loss, valid_loss = models.train_loss[k, :epochs], models.valid_loss[k, :epochs]
     validated = models.limits[k, 3] > models.limits[k, 2]
-    losses = (train_loss, valid_loss) if validated else (train_loss,)
-    if not all(np.isfinite(loss[-1:]).all() for loss in losses):
+    # The last update shows in no loss when there is no validation.
+    last = (models.params[k], train_loss[-1:], valid_loss[-1:] if validated else 0.0)
+    if not all(np.isfinite(values).all() for values in last):
         reason = "diverged"
     elif epochs == schedule.max_epochs:
         reason = "max_epochs"

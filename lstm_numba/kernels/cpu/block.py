@@ -83,6 +83,6 @@ def block_backward(plan, packed, windows, first, valid, work, partial):
             work[plan.dh : plan.dh + ROWS * layer.units] = 0
         work[plan.dc : plan.dc + ROWS * layer.units] = 0
         layer_backward(
-            plan.cell, layer, plan.seq_len, plan.chunk, packed, work, partial,
+            plan.cell, layer, plan.seq_len, plan.steps_at_once, packed, work, partial,
             plan.dh, plan.dc, plan.dy, not top
         )  # fmt: skip

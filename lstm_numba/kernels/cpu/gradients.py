@@ -1,4 +1,4 @@
-"""From the partial weight gradients of the chunks to one clipped gradient of all weights.
+"""From the partial weight gradients of the chunks to one gradient of all weights, and its norm.
 
 A chunk is a fixed group of blocks, whatever the number of threads, and chunks are added in order:
 the bits of a gradient do not depend on who computed which chunk.

@@ -15,8 +15,8 @@ def step_forward(cell, layer, t, j, packed, work, keep_tape):
 
     z = zeros(work, ROWS, 4)
     z = add_product(z, work, below, layer.row_below, 1, layer.below, packed, w, 4 * width)
-    x_h = own + layer.first_own
-    z = add_product(z, work, x_h, layer.row, 1, layer.own, packed, w_own, 4 * width)
+    inputs = own + layer.first_own
+    z = add_product(z, work, inputs, layer.row, 1, layer.own, packed, w_own, 4 * width)
     zi, zf, zg, zo = quarters(z)
 
     c_prev_at = layer.c + (t * ROWS * units if keep_tape else 0) + j

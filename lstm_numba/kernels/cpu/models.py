@@ -18,9 +18,7 @@ from .training import Windows, infer, train_batches
 class Models(NamedTuple):
     """Models of one network, one row each."""
 
-    limits: (
-        np.ndarray
-    )  # (models, 4) first and last training window, first and last validation window
+    limits: np.ndarray  # (models, 4) ranges of training and of validation windows
     params: np.ndarray  # (models, n_params) in: where training starts; out: the best weights
     seeds: np.ndarray  # (models,) uint64, of the shuffling
     train_loss: np.ndarray  # (models, max_epochs) out

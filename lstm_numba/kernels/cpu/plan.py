@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..jit import subkernel
-from ..tile import ROWS
+from ..tile import ROWS, VECTOR_BYTES
 from .cell import CELLS
 
 
@@ -79,7 +79,7 @@ class Plan(NamedTuple):
     skip: int
     norm: int  # a value of NORMS
     steps: int  # horizon rounded up to whole vectors
-    chunk: int  # time steps whose dz stay in cache until their weight gradients are taken
+    steps_at_once: int  # whose dz stay in cache until their weight gradients are taken
     head: int  # params
     skip_params: int
     future_params: int
@@ -128,6 +128,7 @@ def make_plan(network, lanes):
     hidden, seq_len, horizon = network.hidden_size, network.seq_len, network.horizon
     units, steps = _up(hidden, lanes), _up(horizon, lanes)
     outputs, columns = horizon * network.targets, cell.gates * units
+    itemsize = VECTOR_BYTES // lanes
     packed, work, partial = (_Offsets(lanes) for _ in range(3))
     params, layers = 0, []
 
@@ -179,7 +180,7 @@ def make_plan(network, lanes):
         skip=int(network.skip),
         norm=NORMS[network.window_norm],
         steps=steps,
-        chunk=max(1, _DZ_BYTES // (ROWS * cell.slots * units * (64 // lanes))),
+        steps_at_once=max(1, _DZ_BYTES // (ROWS * cell.slots * units * itemsize)),
         head=head,
         skip_params=skip,
         future_params=future,
@@ -192,7 +193,7 @@ def make_plan(network, lanes):
         out=work.take(ROWS * network.targets * steps),
         shift=work.take(ROWS * network.targets),
         scale=work.take(ROWS * network.targets),
-        # Tiles at the end of a tape read up to ROWS numbers beyond it.
+        # The work of two threads must not share a cache line.
         n_work=work.size + 4 * ROWS * lanes,
         partial_head=partial.take(_up(1 + hidden, ROWS) * network.targets * steps),
         partial_skip=partial.take(_up(seq_len, ROWS) * steps if network.skip else 0),

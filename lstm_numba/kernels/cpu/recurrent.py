@@ -58,7 +58,7 @@ def layer_forward(cell, layer, seq_len, packed, work, keep_tape):
 
 
 @subkernel
-def layer_backward(cell, layer, seq_len, chunk, packed, work, partial, dh, dc, dy, dy_given):
+def layer_backward(cell, layer, seq_len, at_once, packed, work, partial, dh, dc, dy, dy_given):
     """Pull gradients back through one layer over a block, newest step first.
 
         dh[t] += dz[t] w_h^T       dx[t] = dz[t] w_x^T
@@ -66,7 +66,7 @@ def layer_backward(cell, layer, seq_len, chunk, packed, work, partial, dh, dc, d
 
     Parameters
     ----------
-    chunk : int
+    at_once : int
         Steps after which the weight gradients are taken, from dz that is still in cache.
     dh, dc : int
         Places in ``work`` of (ROWS, units): in, the gradients of the final state; out, those of
@@ -78,8 +78,8 @@ def layer_backward(cell, layer, seq_len, chunk, packed, work, partial, dh, dc, d
     units, tile = layer.units, gate_tile(cell, work)
     z_h = layer.z + cell.h_slot * lanes(work)
     tape_x, tape_own = layer.tape + layer.first_x, layer.tape + layer.first_own
-    for last in range(seq_len, 0, -chunk):
-        first = max(0, last - chunk)
+    for last in range(seq_len, 0, -at_once):
+        first = max(0, last - at_once)
         for t in range(last - 1, first - 1, -1):
             dy_t, z_t = dy + t * ROWS * units, t * ROWS * cell.slots * units
             for j in range(0, units, lanes(work)):

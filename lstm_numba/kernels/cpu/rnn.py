@@ -15,8 +15,8 @@ def step_forward(cell, layer, t, j, packed, work, keep_tape):
 
     z = zeros(work, ROWS, 1)
     z = add_product(z, work, below, layer.row_below, 1, layer.below, packed, w, width)
-    x_h = own + layer.first_own
-    z = add_product(z, work, x_h, layer.row, 1, layer.own, packed, w_own, width)
+    inputs = own + layer.first_own
+    z = add_product(z, work, inputs, layer.row, 1, layer.own, packed, w_own, width)
     h = rnn_cell(z)
 
     store(work, own + ROWS * layer.row + layer.h + j, layer.row, h)

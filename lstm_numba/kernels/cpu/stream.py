@@ -21,8 +21,8 @@ def start_stream(plan, params, packed, work):
 def stream_step(plan, params, packed, windows, x, work, out):
     """Advance the state in row 0 of a block by one observation, and forecast from it.
 
-    The other rows of the block are computed along: a tile of one row would save nothing that
-    counts, and the bits of a row would differ from those of a batch.
+    The other rows of the block are computed along, and not used: one kernel serves streams and
+    batches, so their bits agree.
 
     Parameters
     ----------

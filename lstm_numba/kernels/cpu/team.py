@@ -3,7 +3,8 @@
 A training step of a small network takes 0.2 ms, and waking a thread from Python 0.05 ms. So the
 threads enter a kernel together, stay for many steps, and meet at barriers that cost less than a
 microsecond. Numba's own thread layers are not used: OpenMP kills a forked child, the workqueue
-aborts when two Python threads enter it. The threads of a ``Team`` live as long as one call.
+aborts when two Python threads enter it. The threads of a ``Team`` live as long as its ``with``
+block.
 """
 
 import platform
@@ -94,25 +95,23 @@ else:
 
 @register_jitable
 def meet(shared, size):
-    """Wait for all ``size`` threads; False when the team was told to stop.
+    """Wait for all ``size`` threads: what one has written before, all see after.
 
-    Everything written before is visible to all threads after.
+    A team that was told to stop does not wait: its kernel runs to the end of what it was asked for,
+    and nobody uses the result.
     """
     if size == 1:
-        return True
+        return
     arrived = atomic_add(shared, ARRIVED, 1) + 1
     goal = (arrived + size - 1) // size * size
     turns = 0
-    while atomic_read(shared, ARRIVED) < goal:
-        if atomic_read(shared, ABORTED):
-            return False
+    while atomic_read(shared, ARRIVED) < goal and not atomic_read(shared, ABORTED):
         turns += 1
         # A thread that was put to sleep by the system may wait for the core that this one occupies.
         if turns > 2000:
             _give_way()
         else:
             _pause()
-    return True
 
 
 class Team:
@@ -128,11 +127,14 @@ class Team:
         self.size = size
         self.shared = np.zeros(SHARED_SIZE, np.int64)
         self._inboxes = [SimpleQueue() for _ in range(size - 1)]
+        self._threads = []
 
     def __enter__(self):
         try:
             for rank, inbox in enumerate(self._inboxes, 1):
-                threading.Thread(target=self._serve, args=(rank, inbox), daemon=True).start()
+                thread = threading.Thread(target=self._serve, args=(rank, inbox), daemon=True)
+                thread.start()
+                self._threads.append(thread)
         except BaseException:
             self.__exit__()
             raise
@@ -141,14 +143,17 @@ class Team:
     def __exit__(self, *exception):
         for inbox in self._inboxes:
             inbox.put(None)
+        for thread in self._threads:
+            thread.join()
 
-    @staticmethod
-    def _serve(rank, inbox):
+    def _serve(self, rank, inbox):
         while (order := inbox.get()) is not None:
             function, answer = order
             try:
                 answer.set_result(function(rank))
             except BaseException as error:
+                # Nobody may wait for this thread at a barrier.
+                self.shared[ABORTED] = 1
                 answer.set_exception(error)
 
     def run(self, function, size=None):

@@ -1,8 +1,9 @@
 """The training step, and what else runs over many windows: loss, forecast, gradient.
 
-All threads of a team run these kernels together. A step has five phases, and the team meets between
-them: pack the weights; take chunks of the batch forward and back; add the chunks' gradients; take
-the norm; update. Nothing returns to Python in between.
+All threads of a team run these kernels together. A step has six phases, and the team meets after
+each: pack the weights; take chunks of the batch forward and back; add the chunks' gradients; put
+them in the order of the weights; take their norm; clip and update. Nothing returns to Python in
+between.
 """
 
 from typing import NamedTuple
@@ -26,7 +27,7 @@ MAX_CHUNKS = 16
 
 @subkernel
 def chunks_of(n):
-    """Number of chunks of a batch of ``n`` rows: two blocks each, or more."""
+    """Number of chunks of a batch of ``n`` rows: one for every two blocks, at most MAX_CHUNKS."""
     return min(-(-n // (2 * ROWS)), MAX_CHUNKS)
 
 
@@ -50,11 +51,11 @@ class Buffers(NamedTuple):
     work: np.ndarray  # (threads, n_work)
     partials: np.ndarray  # (chunks n_partial,)
     squares: np.ndarray
-    losses: np.ndarray  # (chunks,) float64
+    losses: np.ndarray  # (MAX_CHUNKS,) float64
 
 
 class Step(NamedTuple):
-    """How weights are updated."""
+    """What a step computes, and how weights are updated."""
 
     loss: int  # a value of LOSSES
     huber_delta: float
