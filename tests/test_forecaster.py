@@ -459,7 +459,7 @@ def test_shortest_series_of_all():  # v05, v20
 
 def test_warm_start_goes_on():
     still = {"learning_rate": 1e-30, "early_stopping": False}
-    model = small(warm_start=True, max_epochs=30, learning_rate=0.01).fit(WAVE)
+    model = small(warm_start=True, window_norm="last", max_epochs=30, learning_rate=0.01).fit(WAVE)
     learnt = model.params_.copy()
     model.set_params(**still).fit(WAVE)
     assert_array_equal(model.params_, learnt)
