@@ -524,23 +524,6 @@ def test_silent_by_default(capfd):  # e11
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(
-    ("load", "horizon"),
-    [
-        (datasets.load_air_passengers, 24),
-        (datasets.load_sunspots, 22),
-        (datasets.load_co2, 24),
-    ],
-)
-def test_defaults_beat_the_naive_forecasts(load, horizon):
-    y = load()
-    history, truth = y[:-horizon], y[-horizon:]
-    forecast = LSTMForecaster(horizon=horizon, random_state=0).fit(history).predict()
-    error = baselines.rmse(truth, forecast)
-    assert error < baselines.rmse(truth, baselines.naive(history, horizon))
-    assert error < baselines.rmse(truth, baselines.seasonal_naive(history, horizon))
-
-
 # --- scikit-learn ----------------------------------------------------------------
 
 

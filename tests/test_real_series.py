@@ -24,6 +24,17 @@ def test_air_passengers(seed):
     assert baselines.rmse(truth, default_forecast(history, 24, seed)) < 56.43
 
 
+@pytest.mark.parametrize(
+    ("load", "horizon"), [(datasets.load_sunspots, 22), (datasets.load_co2, 24)]
+)
+def test_shipped_series(load, horizon):
+    y = load()
+    history, truth = y[:-horizon], y[-horizon:]
+    error = baselines.rmse(truth, default_forecast(history, horizon, seed=0))
+    assert error < baselines.rmse(truth, baselines.naive(history, horizon))
+    assert error < baselines.rmse(truth, baselines.seasonal_naive(history, horizon))
+
+
 def measured(name, column):
     """Return a series of the folder in LSTM_NUMBA_DATA, which is not part of the project."""
     folder = os.environ.get("LSTM_NUMBA_DATA")
