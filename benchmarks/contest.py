@@ -98,6 +98,8 @@ class Contest:
         Of ``CONTESTANTS``.
     threads : int
         Of each of them; each is kept to as many cores.
+    ours : str
+        The one that the others are compared with.
 
     Attributes
     ----------
@@ -105,8 +107,9 @@ class Contest:
         Those that are not installed.
     """
 
-    def __init__(self, names, threads):
-        names = [OURS, *(name for name in names if name != OURS)]
+    def __init__(self, names, threads, ours=OURS):
+        self.ours = ours
+        names = [ours, *(name for name in names if name != ours)]
         self.names = [name for name in names if _is_installed(name)]
         self.absent = [name for name in names if name not in self.names]
         self._threads = threads
@@ -143,7 +146,7 @@ class Contest:
             try:
                 return self._ask(name, **order)
             except Failure as failure:
-                if name == OURS:
+                if name == self.ours:
                     raise
                 self._end(name)
                 outcome.failures[name] = str(failure)
@@ -154,7 +157,7 @@ class Contest:
                 answers[name] = reply["answer"]
                 outcome.notes |= {name: reply["note"]} if reply["note"] else {}
         for name, answer in answers.items():
-            difference = _difference(answers[OURS], answer)
+            difference = _difference(answers[self.ours], answer)
             if not difference <= tolerance:
                 outcome.failures[name] = f"its answer differs from ours by {difference:.1e}"
             else:
@@ -168,9 +171,9 @@ class Contest:
                 else:
                     del outcome.seconds[name]
         outcome.ratios = {
-            name: [one / ours for one, ours in zip(times, outcome.seconds[OURS], strict=True)]
+            name: [one / ours for one, ours in zip(times, outcome.seconds[self.ours], strict=True)]
             for name, times in outcome.seconds.items()
-            if name != OURS
+            if name != self.ours
         }
         return outcome
 

@@ -16,6 +16,11 @@ __version__ = "0.1.0"
 _HOME = {
     "LSTMForecaster": ".forecast.forecaster",
     "LSTMRegressor": ".forecast.regressor",
+    "LSTM": ".nn.layers",
+    "GRU": ".nn.layers",
+    "SimpleRNN": ".nn.layers",
+    "State": ".nn.layers",
+    "padding_mask": ".nn.masking",
     "make_windows": ".data.windows",
     "warmup": ".runtime",
     "info": ".runtime",

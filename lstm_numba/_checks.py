@@ -21,7 +21,9 @@ class InvalidParameterError(ValueError, TypeError):
 # --- parameters --------------------------------------------------------------
 
 
-def _whole(low):
+def whole(low):
+    """Rule of an int from ``low`` on; a rule is a test of a value, and its text."""
+
     def holds(value):
         is_int = isinstance(value, numbers.Integral) and not isinstance(value, bool)
         return is_int and value >= low
@@ -29,7 +31,9 @@ def _whole(low):
     return holds, f"an int in the range [{low}, inf)"
 
 
-def _real(low, high, closed_low):
+def real(low, high, closed_low):
+    """Rule of a float between ``low`` and ``high``."""
+
     def holds(value):
         if not isinstance(value, numbers.Real) or isinstance(value, bool):
             return False
@@ -38,14 +42,17 @@ def _real(low, high, closed_low):
     return holds, f"a float in the range {'[' if closed_low else '('}{low}, {high})"
 
 
-def _one_of(*choices):
+def one_of(*choices):
+    """Rule of a str that is one of ``choices``."""
+
     def holds(value):
         return isinstance(value, str) and value in choices
 
     return holds, "one of " + ", ".join(repr(choice) for choice in choices)
 
 
-def _or_none(rule):
+def or_none(rule):
+    """Rule of None beside what ``rule`` allows."""
     holds, text = rule
     return (lambda value: value is None or holds(value)), text + ", or None"
 
@@ -55,11 +62,11 @@ def _holds_flag(value):
 
 
 def _holds_verbose(value):
-    return _holds_flag(value) or _whole(0)[0](value)
+    return _holds_flag(value) or whole(0)[0](value)
 
 
 def _holds_n_jobs(value):
-    return _whole(-(2**31))[0](value) and value != 0
+    return whole(-(2**31))[0](value) and value != 0
 
 
 def _holds_dtype(value):
@@ -72,36 +79,38 @@ def _holds_dtype(value):
 def _holds_random_state(value):
     if isinstance(value, np.random.RandomState):
         return True
-    return _whole(0)[0](value) and value < 2**32
+    return whole(0)[0](value) and value < 2**32
 
 
-_FLAG = _holds_flag, "a bool"
+flag = _holds_flag, "a bool"
 
 PARAMETERS = {
-    "horizon": _whole(1),
-    "stride": _whole(1),
-    "seq_len": _or_none(_whole(1)),
-    "scope": _one_of("global", "local"),
-    "cell": _one_of("lstm", "gru", "rnn"),
-    "hidden_size": _whole(1),
-    "num_layers": _whole(1),
-    "loss": _one_of("mse", "mae", "huber"),
-    "scaler": _or_none(_one_of("standard")),
-    "window_norm": _or_none(_one_of("auto", "last", "level")),
-    "linear_skip": _FLAG,
-    "season_length": _or_none(_whole(1)),
-    "learning_rate": _real(0, np.inf, closed_low=False),
-    "weight_decay": _real(0, np.inf, closed_low=True),
-    "clip_norm": _real(0, np.inf, closed_low=False),
-    "max_epochs": _whole(1),
-    "batch_size": _whole(1),
-    "early_stopping": _FLAG,
-    "validation_fraction": _real(0, 1, closed_low=False),
-    "n_iter_no_change": _whole(1),
+    "horizon": whole(1),
+    "stride": whole(1),
+    "seq_len": or_none(whole(1)),
+    "scope": one_of("global", "local"),
+    "cell": one_of("lstm", "gru", "rnn"),
+    "hidden_size": whole(1),
+    "num_layers": whole(1),
+    "loss": one_of("mse", "mae", "huber"),
+    "scaler": or_none(one_of("standard")),
+    "window_norm": or_none(one_of("auto", "last", "level")),
+    "linear_skip": flag,
+    "stateful": flag,
+    "season_length": or_none(whole(1)),
+    "learning_rate": real(0, np.inf, closed_low=False),
+    "weight_decay": real(0, np.inf, closed_low=True),
+    "clip_norm": real(0, np.inf, closed_low=False),
+    "max_epochs": whole(1),
+    "batch_size": whole(1),
+    "early_stopping": flag,
+    "validation_fraction": real(0, 1, closed_low=False),
+    "n_iter_no_change": whole(1),
     "dtype": (_holds_dtype, "'float32' or 'float64'"),
-    "n_jobs": _or_none((_holds_n_jobs, "an int other than 0")),
-    "random_state": _or_none((_holds_random_state, "an int in [0, 2**32), a RandomState")),
-    "warm_start": _FLAG,
+    "device": one_of("auto", "cpu", "cuda"),
+    "n_jobs": or_none((_holds_n_jobs, "an int other than 0")),
+    "random_state": or_none((_holds_random_state, "an int in [0, 2**32), a RandomState")),
+    "warm_start": flag,
     "verbose": (_holds_verbose, "a bool or an int in the range [0, inf)"),
 }
 
@@ -119,6 +128,20 @@ def check_parameters(values, owner):
     """Check every item of the dict ``values``; see `check_parameter`."""
     for name, value in values.items():
         check_parameter(name, value, owner)
+
+
+def check_stateful(scope, window_norm):
+    """Raise unless the other parameters have a meaning with stateful=True."""
+    if scope == "local":
+        raise InvalidParameterError(
+            "stateful=True is not supported with scope='local'. Use scope='global', one model that "
+            "keeps a state for each series, or fit the series one by one."
+        )
+    if window_norm not in (None, "auto"):
+        raise InvalidParameterError(
+            f"window_norm={window_norm!r} looks at a whole window, and with stateful=True there is "
+            "none: the network reads step after step. Use window_norm='auto' or None."
+        )
 
 
 # --- values ------------------------------------------------------------------
@@ -321,6 +344,37 @@ def check_covariates_given(names, X):
         raise ValueError(
             "The forecaster was fitted without covariates, so predict takes no X. Fit it with "
             "fit(X, y) to use covariates, or ask for a number of steps with predict(horizon=...)."
+        )
+
+
+def check_covariates_of_update(names, X_new):
+    """Raise unless X_new is there exactly when the estimator was fitted with covariates."""
+    if names and X_new is None:
+        raise ValueError(
+            f"The forecaster was fitted with covariates ({first_three(names)}), so update needs "
+            "them for the steps of y_new too: give X_new with one row per step."
+        )
+    if not names and X_new is not None:
+        raise ValueError(
+            "The forecaster was fitted without covariates, so update takes no X_new. Leave it out."
+        )
+
+
+def check_new_columns(found, expected, what):
+    """Raise unless new observations have as many columns as the data of the fit."""
+    if found != expected:
+        raise ValueError(
+            f"{what} must have the {expected} column(s) of the data of the fit, but has {found}. "
+            "Give all of them, in their order."
+        )
+
+
+def check_new_names(found, expected, what):
+    """Raise unless new observations have the columns of the data of the fit, in their order."""
+    if found != expected:
+        raise ValueError(
+            f"The columns of {what} must be those of the fit, {expected!r}, but are {found!r}. "
+            f"Use {what}[{expected!r}]."
         )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from . import __version__
 from .kernels.jit import cache_folder
 from .kernels.tile import VECTOR_BYTES
+from .nn.device import usable_devices
 from .nn.network import Network, Windows
 from .train.trainer import train
 
@@ -22,7 +23,8 @@ def warmup(device="cpu", dtypes=("float32",), cells=("lstm",)):
 
     Parameters
     ----------
-    device : "cpu"
+    device : "cpu" or "cuda"
+        Kernels for the GPU are compiled once in each process, and not kept.
     dtypes : iterable of "float32" and "float64"
     cells : iterable of "lstm", "gru" and "rnn"
 
@@ -30,14 +32,16 @@ def warmup(device="cpu", dtypes=("float32",), cells=("lstm",)):
     ------
     ValueError
         For another device.
+    RuntimeError
+        If there is no GPU that can be used.
 
     Examples
     --------
     >>> import lstm_numba
     >>> lstm_numba.warmup()
     """
-    if device != "cpu":
-        raise ValueError(f'device must be "cpu", but it is {device!r}.')
+    if device not in ("cpu", "cuda"):
+        raise ValueError(f'device must be "cpu" or "cuda", but it is {device!r}.')
     for dtype, cell in itertools.product(dtypes, cells):
         network = Network(
             seq_len=2, features=1, horizon=1, targets=1, cell=cell, hidden_size=1, dtype=dtype
@@ -45,8 +49,10 @@ def warmup(device="cpu", dtypes=("float32",), cells=("lstm",)):
         series, starts = np.arange(4, dtype=dtype)[:, None], np.arange(2)
         windows = Windows(series, starts, series, starts + 2)
         rng = np.random.default_rng(0)
-        run = train(network, network.init(rng), windows, windows, max_epochs=1, rng=rng)
-        network.predict(run.params, windows)
+        run = train(
+            network, network.init(rng), windows, windows, max_epochs=1, rng=rng, device=device
+        )
+        network.predict(run.params, windows, device=device)
 
 
 def info():
@@ -55,8 +61,8 @@ def info():
     Returns
     -------
     dict
-        ``versions``, ``cores`` (those this process may use), ``vector_bits``, ``devices``,
-        ``cache``.
+        ``versions``, ``cores`` (those this process may use), ``vector_bits``, ``devices`` (with
+        "cuda" where a GPU can be used), ``cache``.
 
     Examples
     --------
@@ -71,6 +77,6 @@ def info():
         | {package: version(package) for package in packages},
         "cores": len(usable(0)) if usable else os.cpu_count(),
         "vector_bits": 8 * VECTOR_BYTES,
-        "devices": ["cpu"],
+        "devices": usable_devices(),
         "cache": cache_folder(),
     }

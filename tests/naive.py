@@ -14,13 +14,14 @@ def sigmoid(z):
     return 0.5 + 0.5 * np.tanh(0.5 * z)
 
 
-def lstm_forward(x, w):
-    """Run one layer over one row, from a zero state.
+def lstm_forward(x, w, h0=0.0, c0=0.0):
+    """Run one layer over one row, from a state of zero or the one given.
 
     x : (seq_len, in)  ->  h : (seq_len + 1, hidden), tape : what the way back needs
     """
     seq_len, hidden = len(x), w["weight_hh"].shape[1]
     h, c = np.zeros((seq_len + 1, hidden)), np.zeros((seq_len + 1, hidden))
+    h[0], c[0] = h0, c0
     gates = np.zeros((seq_len, 4, hidden))
     for t in range(seq_len):
         zi, zf, zg, zo = np.split(w["weight_ih"] @ x[t] + w["weight_hh"] @ h[t] + w["bias"], 4)
@@ -58,10 +59,11 @@ def lstm_backward(x, w, h, tape, dh_above):
     return dx, gradient
 
 
-def gru_forward(x, w):
+def gru_forward(x, w, h0=0.0, c0=0.0):
     """``lstm_forward`` for a GRU whose reset gate follows the product, as torch's."""
     seq_len, hidden = len(x), w["weight_hh"].shape[1]
     h, gates = np.zeros((seq_len + 1, hidden)), np.zeros((seq_len, 4, hidden))
+    h[0] = h0
     for t in range(seq_len):
         xr, xz, xn = np.split(w["weight_ih"] @ x[t] + w["bias_ih"], 3)
         ur, uz, un = np.split(w["weight_hh"] @ h[t] + w["bias_hh"], 3)
@@ -92,9 +94,10 @@ def gru_backward(x, w, h, gates, dh_above):
     return dx, gradient
 
 
-def rnn_forward(x, w):
+def rnn_forward(x, w, h0=0.0, c0=0.0):
     """``lstm_forward`` for the simple recurrent unit."""
     h = np.zeros((len(x) + 1, w["weight_hh"].shape[1]))
+    h[0] = h0
     for t in range(len(x)):
         h[t + 1] = np.tanh(w["weight_ih"] @ x[t] + w["weight_hh"] @ h[t] + w["bias"])
     return h, None
@@ -220,6 +223,67 @@ def loss_and_gradient(network, weights, windows, loss="mse", huber_delta=1.0):
     return total, gradient
 
 
+def read_stream(network, weights, x, state):
+    """Run the stack over x (steps, features), from h and c, each (layers, hidden).
+
+    Returns the tape of each layer, as ``forward_row``, and h and c after the last step.
+    """
+    tape, h_end, c_end = [], [], []
+    for k in range(network.num_layers):
+        h, of_steps = FORWARD[network.cell](x, of_layer(weights, k), state[0][k], state[1][k])
+        tape.append((x, h, of_steps))
+        h_end.append(h[-1])
+        c_end.append(of_steps[0][-1] if network.cell == "lstm" else np.zeros_like(h[-1]))
+        x = h[1:]
+    return tape, (np.array(h_end), np.array(c_end))
+
+
+def forecast_from(network, weights, inputs, h, origin):
+    """Return the forecast (horizon, targets) from h, of the rows from ``origin`` on, and what is
+    known of them."""
+    dense = weights["head.weight"] @ h + weights["head.bias"]
+    out = dense.reshape(network.targets, network.horizon).T.copy()
+    known = inputs[origin : origin + network.horizon, network.features - network.future :]
+    if network.future:
+        out += known @ weights["future.weight"].T
+    return out, known
+
+
+def segment_loss_and_gradient(
+    network, weights, inputs, targets, start, steps, state, read_from=1, loss="mse", huber_delta=1.0
+):
+    """Sum up the losses of the forecasts after steps ``read_from``, ..., ``steps`` of one segment.
+
+    Returns the sum, its gradient by name, where ``state`` is a constant, and the state after the
+    segment.
+    """
+    inputs, targets = inputs.astype(np.float64), targets.astype(np.float64)
+    gradient = {name: np.zeros_like(weight) for name, weight in weights.items()}
+    tape, end = read_stream(network, weights, inputs[start : start + steps], state)
+    dh_above = np.zeros((steps, network.hidden_size))
+    total = 0.0
+    for t in range(read_from, steps + 1):
+        h = tape[-1][1][t]
+        out, known = forecast_from(network, weights, inputs, h, start + t)
+        actual = targets[start + t : start + t + network.horizon]
+        value, dout = loss_at(out - actual, loss, huber_delta)
+        total += value.sum()
+        if network.future:
+            gradient["future.weight"] += dout.T @ known
+        ddense = dout.T.reshape(-1)
+        gradient["head.weight"] += np.outer(ddense, h)
+        gradient["head.bias"] += ddense
+        dh_above[t - 1] = weights["head.weight"].T @ ddense
+    for k in reversed(range(network.num_layers)):
+        x, h, of_steps = tape[k]
+        dh_above, of_weights = BACKWARD[network.cell](
+            x, of_layer(weights, k), h, of_steps, dh_above
+        )
+        for name, g in of_weights.items():
+            gradient[f"{name}_l{k}"] += g
+    return total, gradient, end
+
+
 def clip(gradient, max_norm):
     """Scale the gradient in place to the global norm, as torch's ``clip_grad_norm_``."""
     norm = np.sqrt(sum(np.sum(g**2) for g in gradient.values()))
@@ -262,6 +326,62 @@ def train_epoch(network, weights, adam, windows, order, batch_size, clip_norm, *
         adam.update(weights, gradient)
         total += value * len(rows) / len(order)
     return total
+
+
+def stream_batches(lengths, order, seq_len, batch_size):
+    """Return batches of segments (stream, first step, steps), those of a stream in their order."""
+    batches = []
+    for first in range(0, max(lengths), seq_len):
+        going_on = [k for k in order if lengths[k] > first]
+        for n in range(0, len(going_on), batch_size):
+            chosen = going_on[n : n + batch_size]
+            batches.append([(k, first, min(seq_len, lengths[k] - first)) for k in chosen])
+    return batches
+
+
+def train_stream_epoch(network, weights, adam, streams, order, batch_size, clip_norm, **loss):
+    """Read all streams from a state of zero; return the mean of the losses seen on the way."""
+    zero = np.zeros((2, network.num_layers, network.hidden_size))
+    states = dict.fromkeys(order, zero)
+    per_step = network.horizon * network.targets
+    total = 0.0
+    for batch in stream_batches(streams.lengths, order, network.seq_len, batch_size):
+        gradient = {name: np.zeros_like(weight) for name, weight in weights.items()}
+        count = sum(steps for _, _, steps in batch)
+        for k, first, steps in batch:
+            start = streams.starts[k] + first
+            value, of_segment, states[k] = segment_loss_and_gradient(
+                network, weights, streams.inputs, streams.targets, start, steps, states[k], **loss
+            )
+            total += value / per_step
+            for name, g in of_segment.items():
+                gradient[name] += g / (count * per_step)
+        clip(gradient, clip_norm)
+        adam.update(weights, gradient)
+    return total / sum(streams.lengths)
+
+
+def stream_loss(network, weights, streams, **loss):
+    """Return the mean loss of the forecasts of streams, each read from a state of zero."""
+    zero = np.zeros((2, network.num_layers, network.hidden_size))
+    total, count = 0.0, 0
+    for start, length, read_from in zip(
+        streams.starts, streams.lengths, streams.read_from, strict=True
+    ):
+        value, _, _ = segment_loss_and_gradient(
+            network,
+            weights,
+            streams.inputs,
+            streams.targets,
+            start,
+            length,
+            zero,
+            read_from,
+            **loss,
+        )
+        total += value
+        count += (length + 1 - read_from) * network.horizon * network.targets
+    return total / count
 
 
 def random_windows(network, n, rng):

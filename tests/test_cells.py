@@ -6,6 +6,9 @@ from numba import njit
 
 from lstm_numba.kernels import tile
 from lstm_numba.kernels.cells import lstm_cell, lstm_cell_grad
+from lstm_numba.kernels.gates import Standard
+
+STANDARD = Standard()
 
 BOTH_DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 TOLERANCE = {np.float32: 1e-6, np.float64: 1e-14}
@@ -15,7 +18,7 @@ TOLERANCE = {np.float32: 1e-6, np.float64: 1e-14}
 def step(given, out):
     for k in range(given.shape[1]):
         zi, zf, zg, zo, c_prev = given[0, k], given[1, k], given[2, k], given[3, k], given[4, k]
-        i, f, g, o, c, h = lstm_cell(zi, zf, zg, zo, c_prev)
+        i, f, g, o, c, h = lstm_cell(STANDARD, zi, zf, zg, zo, c_prev)
         out[0, k], out[1, k], out[2, k], out[3, k], out[4, k], out[5, k] = i, f, g, o, c, h
 
 
@@ -24,7 +27,7 @@ def step_back(given, out):
     for k in range(given.shape[1]):
         i, f, g, o, c_prev = given[0, k], given[1, k], given[2, k], given[3, k], given[4, k]
         c, dh, dc = given[5, k], given[6, k], given[7, k]
-        dzi, dzf, dzg, dzo, dc_prev = lstm_cell_grad(i, f, g, o, c_prev, c, dh, dc)
+        dzi, dzf, dzg, dzo, dc_prev = lstm_cell_grad(STANDARD, i, f, g, o, c_prev, c, dh, dc)
         out[0, k], out[1, k], out[2, k], out[3, k], out[4, k] = dzi, dzf, dzg, dzo, dc_prev
 
 
@@ -42,6 +45,7 @@ def put_tile(out, row, value):
 @njit
 def step_on_tiles(given, out):
     i, f, g, o, c, h = lstm_cell(
+        STANDARD,
         tile_at(given, 0),
         tile_at(given, 1),
         tile_at(given, 2),
@@ -59,6 +63,7 @@ def step_on_tiles(given, out):
 @njit
 def step_back_on_tiles(given, out):
     dzi, dzf, dzg, dzo, dc_prev = lstm_cell_grad(
+        STANDARD,
         tile_at(given, 0),
         tile_at(given, 1),
         tile_at(given, 2),

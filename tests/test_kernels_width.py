@@ -21,7 +21,7 @@ def test_another_vector_width_equals_the_twin():
             "-p",
             "no:cacheprovider",
             "-k",
-            "twin and float32 and not cells",
+            "twin and float32",
             twins,
         ],
         env={**os.environ, "LSTM_NUMBA_VECTOR_BYTES": str(width)},

@@ -35,16 +35,16 @@ def assert_close(actual, expected, tolerance, name=""):
     assert error <= tolerance * np.max(np.abs(expected), initial=0.0), (name, error)
 
 
-def assert_equals_twin(network, n, loss="mse", huber_delta=1.0):
+def assert_equals_twin(network, n, loss="mse", huber_delta=1.0, device="cpu"):
     params, windows = problem(network, n)
     weights = in_float64(network, params)
     tolerance = TOLERANCE[network.dtype]
 
-    forecasts = network.predict(params, windows)
+    forecasts = network.predict(params, windows, device=device)
     assert forecasts.dtype == network.dtype
     assert_close(forecasts, naive.predict(network, weights, windows), tolerance)
 
-    value, gradient = network.loss_and_gradient(params, windows, loss, huber_delta)
+    value, gradient = network.loss_and_gradient(params, windows, loss, huber_delta, device=device)
     expected_value, expected = naive.loss_and_gradient(network, weights, windows, loss, huber_delta)
     assert gradient.dtype == network.dtype
     assert value == pytest.approx(expected_value, rel=tolerance)

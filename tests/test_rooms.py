@@ -13,8 +13,9 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # Room: (rooms it may import from, packages it may import beside the standard library).
 ROOMS = {
     "_checks": (set(), {"numpy", "pandas"}),
+    "_layer_checks": ({"_checks"}, {"numpy"}),
     "kernels": (set(), {"llvmlite", "numba", "numpy"}),
-    "nn": ({"kernels"}, {"numpy"}),
+    "nn": ({"_layer_checks", "kernels"}, {"numpy"}),
     # joblib and threadpoolctl come with scikit-learn.
     "train": ({"nn", "kernels"}, {"numpy", "threadpoolctl"}),
     "data": (set(), {"numpy", "pandas"}),
@@ -72,6 +73,20 @@ def test_imports_point_down(path):
             assert allowed, f"{where}, which is not below {room}"
         else:
             assert first in packages | sys.stdlib_module_names, f"{where}, not allowed in {room}"
+
+
+def test_numba_cuda_is_imported_by_the_cuda_backend_alone():
+    for path in SOURCES:
+        if path.parent == PACKAGE / "kernels" / "cuda":
+            continue
+        for node in ast.walk(parse(path)):
+            names = [alias.name for alias in getattr(node, "names", ()) if hasattr(alias, "name")]
+            if isinstance(node, ast.ImportFrom):
+                names = [f"{node.module}.{name}" for name in names]
+            found = [name for name in names if f"{name}.".startswith("numba.cuda.")]
+            assert not found, f"{path.name}:{node.lineno} imports {found}"
+        for module, line in imports(path, parse(path)):
+            assert "kernels.cuda" not in module, f"{path.name}:{line}: use load(device)"
 
 
 def test_plotting_is_imported_late():

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from test_network import BOTH_DTYPES, assert_close, in_float64, problem
 
+from lstm_numba.nn import engine
 from lstm_numba.nn.network import Network
-from lstm_numba.train import trainer
 from lstm_numba.train.trainer import train
 
 
@@ -42,12 +42,10 @@ def same_bits(one, other):
     )
 
 
-@pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
-@pytest.mark.parametrize(
-    ("clip_norm", "weight_decay", "batch_size"), [(0.1, 0.0, 5), (None, 0.3, 5), (1.0, 0.3, 1000)]
-)
-def test_training_equals_the_twin(loss, clip_norm, weight_decay, batch_size):
-    network, params, windows, validation = training_problem()
+def assert_trains_like_the_twin(
+    problem, epochs, loss, clip_norm, weight_decay, batch_size, device="cpu"
+):
+    network, params, windows, validation = problem
     run = train(
         network,
         params,
@@ -58,15 +56,16 @@ def test_training_equals_the_twin(loss, clip_norm, weight_decay, batch_size):
         learning_rate=0.01,
         weight_decay=weight_decay,
         clip_norm=clip_norm,
-        max_epochs=4,
+        max_epochs=epochs,
         batch_size=batch_size,
         rng=np.random.default_rng(7),
+        device=device,
     )
 
     weights, rng = in_float64(network, params), np.random.default_rng(7)
     adam = naive.Adam(weights, 0.01, weight_decay)
     train_loss, valid_loss, kept = [], [], []
-    for _ in range(4):
+    for _ in range(epochs):
         order = rng.permutation(len(windows.starts))
         limit = np.inf if clip_norm is None else clip_norm
         train_loss.append(
@@ -91,6 +90,15 @@ def test_training_equals_the_twin(loss, clip_norm, weight_decay, batch_size):
     assert run.best_epoch == np.argmin(valid_loss)
     for name, view in network.views(run.params).items():
         assert_close(view, kept[run.best_epoch][name], 1e-9, name)
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
+@pytest.mark.parametrize(
+    ("clip_norm", "weight_decay", "batch_size"), [(0.1, 0.0, 5), (None, 0.3, 5), (1.0, 0.3, 1000)]
+)
+def test_training_equals_the_twin(loss, clip_norm, weight_decay, batch_size):
+    problem = training_problem()
+    assert_trains_like_the_twin(problem, 4, loss, clip_norm, weight_decay, batch_size)
 
 
 @BOTH_DTYPES
@@ -181,7 +189,7 @@ def test_ctrl_c_before_the_first_epoch_gives_back_the_start(monkeypatch):  # k03
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(trainer.Engine, "loss", stop)
+    monkeypatch.setattr(engine.Engine, "loss", stop)
     run = train(network, params, windows, validation, rng=np.random.default_rng(0))
     assert run.reason == "interrupted"
     assert run.best_epoch == -1
@@ -265,9 +273,9 @@ def test_bits_do_not_depend_on_the_clock(monkeypatch):
             rng=np.random.default_rng(0),
         )
 
-    monkeypatch.setattr(trainer, "KERNEL_SECONDS", 0.0)  # back to Python after every batch
+    monkeypatch.setattr(engine, "KERNEL_SECONDS", 0.0)  # back to Python after every batch
     one_by_one = run()
-    monkeypatch.setattr(trainer, "KERNEL_SECONDS", 1e9)  # as seldom as allowed
+    monkeypatch.setattr(engine, "KERNEL_SECONDS", 1e9)  # as seldom as allowed
     assert same_bits(one_by_one, run())
 
 

@@ -1,8 +1,8 @@
 """Libraries that do the same work, each in a file of its own and run in a process of its own.
 
 A contestant is a module with ``setup(threads)`` and one function per task that it takes part in,
-``train``, ``infer`` and ``stream`` of a `Size` and ``many_series`` of a `Collection`, each
-``(size, threads)`` to `Work`. All begin with the same weights on the same data:
+``train``, ``infer`` and ``stream`` of a `Size`, ``many_series`` of a `Collection` and ``layer`` of
+a `LayerCase`, each ``(size, threads)`` to `Work`. All begin with the same weights on the same data:
 
     x         standard normal, (batch, seq_len, features), float32
     network   LSTM layers without dropout, a linear head on the newest state of the top layer
@@ -23,10 +23,14 @@ CLIP_NORM = 1.0
 # Name: (module, packages that it needs).
 CONTESTANTS = {
     "lstm_numba": ("ours", ("numba",)),
+    "plain layer": ("ours_plain", ("numba",)),
     "torch": ("pytorch", ("torch",)),
     "torch, default denormals": ("pytorch_default", ("torch",)),
     "JAX": ("jax_scan", ("jax",)),
     "ONNX Runtime": ("onnx_runtime", ("onnx", "onnxruntime")),
+    "lstm_numba, GPU": ("ours_cuda", ("numba",)),
+    "cuDNN, TF32": ("pytorch_cuda", ("torch",)),
+    "cuDNN, float32": ("pytorch_cuda_float32", ("torch",)),
 }
 
 
@@ -52,7 +56,27 @@ class Collection(NamedTuple):
     epochs: int
 
 
-SIZE_OF_TASK = {"train": Size, "infer": Size, "stream": Size, "many_series": Collection}
+class LayerCase(NamedTuple):
+    """A batch for one LSTM layer on its own, forward and backward.
+
+    ``variant`` is "plain", "ragged" (lengths uniform in 1 to seq_len), "mask" (three steps of ten
+    are left out), "recurrent dropout" or "activations" (softsign for tanh, hard sigmoid).
+    """
+
+    batch: int
+    seq_len: int
+    features: int
+    hidden: int
+    variant: str
+
+
+SIZE_OF_TASK = {
+    "train": Size,
+    "infer": Size,
+    "stream": Size,
+    "many_series": Collection,
+    "layer": LayerCase,
+}
 
 
 @dataclass
@@ -84,6 +108,16 @@ def problem(size):
     x = rng.standard_normal(size[:3], np.float32)
     y = rng.standard_normal((size.batch, 1), np.float32)
     return x, y, _weights(rng, size.features, size.hidden, size.layers, 1)
+
+
+def layer_problem(case):
+    """Return x, dy (batch, seq_len, hidden), lengths (batch,), mask (batch, seq_len), weights."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((case.batch, case.seq_len, case.features), np.float32)
+    dy = rng.standard_normal((case.batch, case.seq_len, case.hidden), np.float32)
+    lengths = rng.permutation(np.arange(case.batch) * case.seq_len // case.batch + 1)
+    mask = rng.random((case.batch, case.seq_len)) < 0.7
+    return x, dy, lengths, mask, _weights(rng, case.features, case.hidden, 1, 1)
 
 
 def collection(sizes):

@@ -4,12 +4,13 @@ import time
 
 import numpy as np
 
+from lstm_numba import LSTM
 from lstm_numba.nn.engine import Engine, make_step
 from lstm_numba.nn.network import Network, Windows
 from lstm_numba.nn.stream import StateStream
 from lstm_numba.train.many import train_many
 
-from . import CLIP_NORM, LEARNING_RATE, Work, collection, problem
+from . import CLIP_NORM, LEARNING_RATE, Work, collection, layer_problem, problem
 
 # The trainer comes back to Python after as many batches as take this long.
 CALL_SECONDS = 0.05
@@ -21,9 +22,14 @@ def setup(threads):
 
 def train(size, threads):
     """One unit is one training step."""
-    network, params, windows, _ = _prepared(size)
+    network, params, windows, _ = prepared(size)
+    return train_on(Engine(network, params, threads, size.batch), windows, size)
+
+
+def train_on(engine, windows, size):
+    """Measure the training steps of an engine."""
+    engine.__enter__()
     step = make_step(learning_rate=LEARNING_RATE, clip_norm=CLIP_NORM)
-    engine = Engine(network, params, threads, size.batch).__enter__()
     answer = [engine.train(windows, 0, 1, size.batch, step, done) / size.batch for done in range(3)]
     began = time.perf_counter()
     engine.train(windows, 0, 1, size.batch, step, 3)
@@ -44,8 +50,13 @@ def train(size, threads):
 
 def infer(size, threads):
     """One unit is one batch."""
-    network, params, windows, _ = _prepared(size)
-    engine = Engine(network, params, threads).__enter__()
+    network, params, windows, _ = prepared(size)
+    return infer_on(Engine(network, params, threads), windows)
+
+
+def infer_on(engine, windows):
+    """Measure the forecasts of an engine."""
+    engine.__enter__()
 
     def run():
         return engine.forecast(windows)
@@ -55,7 +66,7 @@ def infer(size, threads):
 
 def stream(size, threads):
     """One unit is one observation."""
-    network, params, _, x = _prepared(size)
+    network, params, _, x = prepared(size)
     one = StateStream(network, params)
     answer = [float(one.step(observation)[0, 0]) for observation in x[0]]
     newest = x[0, -1]
@@ -97,7 +108,33 @@ def many_series(sizes, threads):
     return Work(run, [trained.train_loss[-1] for trained in run(4)], sizes.series)
 
 
-def _prepared(size):
+def layer(case, threads):
+    """One unit is one batch, forward and backward."""
+    x, dy, lengths, mask, weights = layer_problem(case)
+    options, steps = {
+        "plain": ({}, {}),
+        "ragged": ({}, {"lengths": lengths}),
+        "mask": ({}, {"mask": mask}),
+        "recurrent dropout": ({"recurrent_dropout": 0.2}, {}),
+        "activations": (
+            {"activation": "softsign", "recurrent_activation": "hard_sigmoid"},
+            {},
+        ),
+    }[case.variant]
+    lstm = LSTM(case.features, case.hidden, n_jobs=threads, random_state=0, **options)
+    for name, weight in lstm.weights.items():
+        weight[...] = weights[name]
+
+    def run():
+        y, _ = lstm(x, training=True, **steps)
+        dx, _ = lstm.backward(dy)
+        return y, dx
+
+    y, dx = run()
+    return Work(run, [*y[:, :, 0].ravel().tolist(), *dx[:, :, 0].ravel().tolist()])
+
+
+def prepared(size):
     x, y, weights = problem(size)
     network = Network(
         seq_len=size.seq_len,

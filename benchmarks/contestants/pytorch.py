@@ -5,7 +5,7 @@ import itertools
 import torch
 from torch import nn
 
-from . import CLIP_NORM, LEARNING_RATE, Work, collection, fastest, problem
+from . import CLIP_NORM, LEARNING_RATE, Work, collection, fastest, layer_problem, problem
 
 
 def setup(threads):
@@ -135,3 +135,32 @@ def many_series(sizes, threads):
     answer = [fit(series) for series in values[:4]]
     series = itertools.cycle(values)
     return Work(lambda: fit(next(series)), answer)
+
+
+def layer(case, threads):
+    """One unit is one batch, forward and backward; ragged rows in a packed sequence."""
+    x, dy, lengths, _, weights = layer_problem(case)
+    network = Network(case.features, case.hidden, 1, 1, weights)
+    x, dy = torch.from_numpy(x).requires_grad_(), torch.from_numpy(dy)
+    lengths = torch.from_numpy(lengths)
+
+    def plain():
+        return network.lstm(x)[0]
+
+    def ragged():
+        packed = nn.utils.rnn.pack_padded_sequence(
+            x, lengths, batch_first=True, enforce_sorted=False
+        )
+        y, _ = network.lstm(packed)
+        return nn.utils.rnn.pad_packed_sequence(y, batch_first=True, total_length=case.seq_len)[0]
+
+    forward = {"plain": plain, "ragged": ragged}[case.variant]
+
+    def run():
+        x.grad = None
+        y = forward()
+        y.backward(dy)
+        return y, x.grad
+
+    y, dx = run()
+    return Work(run, [*y[:, :, 0].ravel().tolist(), *dx[:, :, 0].ravel().tolist()])

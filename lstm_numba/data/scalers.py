@@ -102,6 +102,11 @@ def side_by_side(scalers):
     return Scaler(*(np.concatenate([getattr(one, name) for one in scalers]) for name in fields))
 
 
+def columns_of(scaler, columns):
+    """Return the scaler of some of the columns of ``scaler``."""
+    return Scaler(scaler.exponent[columns], scaler.mean[columns], scaler.scale[columns])
+
+
 def identity(columns):
     """Return the scaler of ``columns`` columns that changes nothing."""
     return Scaler(np.zeros(columns, dtype=np.int32), np.zeros(columns), np.ones(columns))

@@ -10,6 +10,9 @@ from .. import _checks
 # A series without a known season may have one nevertheless, or a slow cycle.
 SHORTEST_MEMORY = 24
 
+# An epoch updates the weights once for each segment of a stream: more streams, fewer updates.
+LEAST_SEGMENTS = 50
+
 
 def make_windows(series, seq_len, horizon, stride=1):
     """Cut a series into windows and the steps that follow each of them.
@@ -117,3 +120,30 @@ def choose_seq_len(n_training, horizon, season_length):
     if affordable < season_length <= n_training - horizon:
         return season_length
     return max(1, min(wanted, affordable))
+
+
+def training_streams(n, seq_len, horizon, most):
+    """Cut a series into streams that are read side by side.
+
+    As many as may be, of equal length but for the last, each of whole segments of ``seq_len`` steps
+    and of ``LEAST_SEGMENTS`` at least; one stream where the series is too short for two. After each
+    step of a stream the series still holds a horizon.
+
+    Parameters
+    ----------
+    n : int
+        Rows of the training part, one more than ``horizon`` at least.
+    most : int
+        Streams at most.
+
+    Returns
+    -------
+    starts, lengths : (streams,) int64
+        First row, and number of rows.
+    """
+    steps = n - horizon
+    segments = math.ceil(steps / seq_len)
+    count = max(1, min(most, segments // LEAST_SEGMENTS))
+    length = math.ceil(segments / count) * seq_len
+    starts = np.arange(0, steps, length, dtype=np.int64)
+    return starts, np.minimum(length, steps - starts)

@@ -19,14 +19,14 @@ from ..train.trainer import train
 
 @dataclass(frozen=True)
 class Problem:
-    """What `RecurrentEstimator._fit_network` works on: windows in network units.
+    """What `RecurrentEstimator._fit_network` works on, in network units.
 
     Attributes
     ----------
     network : Network
-    windows : Windows
+    windows : Windows, or Streams for a network that is ``stateful``
         For training.
-    validation : Windows or None
+    validation : Windows, Streams or None
     start : dict of str to array
         Weights to begin with, by name; the others are drawn.
     """
@@ -102,6 +102,7 @@ class RecurrentEstimator(RegressorMixin, BaseEstimator):
             problem.validation,
             **self._training_options(),
             rng=rng,
+            device=self.device,
             on_epoch=progress,
         )
         if progress:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..nn.network import Windows
+from ..nn.segments import Streams, forecast_streams, zero_states
 from . import baselines
 
 # Windows forecast at once for the comparison with the seasonal naive forecast.
@@ -42,6 +43,55 @@ def forecast_steps(network, params, history, steps, covariates=None, n_threads=1
     return inputs[:, seq_len : seq_len + steps, : network.targets]
 
 
+def forecast_from_states(network, params, states, steps, covariates=None):
+    """``forecast_steps`` for a network that keeps its state: from the states of ``n`` series."""
+    n, horizon = states.h.shape[1], network.horizon
+    rows = horizon * -(-steps // horizon)
+    inputs = np.zeros((n, rows, network.features), dtype=network.dtype)
+    if covariates is not None:
+        inputs[:, :steps, network.targets :] = covariates
+    flat = inputs.reshape(n * rows, network.features)
+    firsts = rows * np.arange(n, dtype=np.int64)
+    # The steps that have been forecast are read like observations; at first there are none.
+    for origin in range(0, rows, horizon):
+        read = min(origin, horizon)
+        lengths = np.full(n, read)
+        streams = Streams(flat, flat, firsts + origin - read, lengths, lengths)
+        block, origins, states = forecast_streams(network, params, streams, states)
+        inputs[origins // rows, origin : origin + horizon, : network.targets] = block
+    return inputs[:, :steps, : network.targets]
+
+
+def advance_states(network, params, states, rows, n_threads=1):
+    """Return the states of series after they have read on.
+
+    Parameters
+    ----------
+    states : States
+        Not changed.
+    rows : list of (time, features) arrays
+        Of each series, in network units.
+    """
+    lengths = np.array([len(own) for own in rows])
+    inputs = np.concatenate(rows)
+    streams = Streams(inputs, inputs, np.cumsum(lengths) - lengths, lengths, lengths + 1)
+    return forecast_streams(network, params, streams, states, n_threads)[2]
+
+
+def _forecasts(network, params, part, n_threads, device):
+    """Yield origins and forecasts of all windows or streams, some at once."""
+    if network.stateful:
+        begin = zero_states(network, len(part))
+        forecasts, origins, _ = forecast_streams(network, params, part, begin, n_threads)
+        for first in range(0, len(origins), CHUNK):
+            yield origins[first : first + CHUNK], forecasts[first : first + CHUNK]
+        return
+    for first in range(0, len(part.starts), CHUNK):
+        starts, origins = (a[first : first + CHUNK] for a in (part.starts, part.target_starts))
+        chunk = part._replace(starts=starts, target_starts=origins)
+        yield origins, network.predict(params, chunk, n_threads, device)
+
+
 class Comparison(NamedTuple):
     """Errors on the same windows, in the units of the data."""
 
@@ -51,12 +101,14 @@ class Comparison(NamedTuple):
     season: int  # 1 where there is no season before the first window's horizon
 
 
-def compare_with_naive(network, params, windows, scaler, values, season_length, n_threads=1):
-    """Compare forecasts of windows with the seasonal naive forecast.
+def compare_with_naive(
+    network, params, part, scaler, values, season_length, n_threads=1, device="cpu"
+):
+    """Compare forecasts with the seasonal naive forecast.
 
     Parameters
     ----------
-    windows : Windows
+    part : Windows, or Streams for a network that is ``stateful``
         Of scaled data; their rows are those of ``values``.
     scaler : Scaler
         Of the targets.
@@ -66,17 +118,16 @@ def compare_with_naive(network, params, windows, scaler, values, season_length, 
     -------
     Comparison
     """
-    season = season_length if windows.target_starts[0] >= season_length else 1
+    season, count = None, 0
     squares, size = np.zeros(2), np.abs(values).max() or 1.0
-    for first in range(0, len(windows.starts), CHUNK):
-        part = slice(first, first + CHUNK)
-        origins = windows.target_starts[part]
-        chunk = windows._replace(starts=windows.starts[part], target_starts=origins)
-        forecast = network.predict(params, chunk, n_threads).astype(np.float64)
+    for origins, forecast in _forecasts(network, params, part, n_threads, device):
+        if season is None:
+            season = season_length if origins[0] >= season_length else 1
+        own = scaler.inverse_transform(forecast.astype(np.float64))
         truth = values[origins[:, np.newaxis] + np.arange(network.horizon)]
         naive = values[baselines.seasonal_naive_rows(origins, network.horizon, season)]
-        for k, other in enumerate((scaler.inverse_transform(forecast), naive)):
+        for k, other in enumerate((own, naive)):
             squares[k] += np.sum((truth / size - other / size) ** 2)
-    count = len(windows.starts) * network.horizon * values.shape[1]
-    own, naive = size * np.sqrt(squares / count)
-    return Comparison(float(own), float(naive), len(windows.starts), season)
+        count += len(origins)
+    own, naive = size * np.sqrt(squares / (count * network.horizon * values.shape[1]))
+    return Comparison(float(own), float(naive), count, season)

@@ -11,9 +11,15 @@ from ..data import scalers
 from ..data.panel import is_panel, panel_of_columns, read_panel
 from ..data.tables import Table, read_table
 from ..nn.network import Windows
+from ..nn.segments import Streams, zero_states
 from ._each import EachEstimator
 from ._fitting import Problem
-from ._forecasting import compare_with_naive, forecast_steps
+from ._forecasting import (
+    advance_states,
+    compare_with_naive,
+    forecast_from_states,
+    forecast_steps,
+)
 from ._preparing import Series, unchanged
 
 
@@ -41,7 +47,8 @@ class PanelEstimator(EachEstimator):
     def _members(self, panel):
         """Return the series of a panel, each with the lengths that are chosen for it."""
         season_length = self.season_length or panel.season_length
-        _checks.check_all_long_enough(panel.lengths, panel.labels, self.seq_len or 1, self.horizon)
+        least = self._least_steps()
+        _checks.check_all_long_enough(panel.lengths, panel.labels, least, self.horizon)
         if self.scope == "local":
             lengths = [self._choose_lengths(n, season_length) for n in panel.lengths.tolist()]
         else:
@@ -72,7 +79,8 @@ class PanelEstimator(EachEstimator):
             # Half the memory for all, if need be, rather than an error for the shortest.
             affordable = min(lengths) - self.horizon
             seq_len = max(min(seq_len, affordable), math.ceil(seq_len / 2))
-            _checks.check_all_long_enough(panel.lengths, panel.labels, seq_len, self.horizon)
+            least = self._least_steps(seq_len)
+            _checks.check_all_long_enough(panel.lengths, panel.labels, least, self.horizon)
         if not self.early_stopping:
             return [(seq_len, 0)] * len(lengths)
         return [(seq_len, self._validation_rows(n, seq_len)) for n in lengths]
@@ -89,10 +97,13 @@ class PanelEstimator(EachEstimator):
             "_target_scaler": scalers.side_by_side([one.target_scaler for one in scaled]),
             "_covariate_scaler": None,
             "_covariate_names": None,
-            "_history": [
+            "_history": None
+            if self.stateful
+            else [
                 one.inputs[-series.seq_len :].copy()
                 for series, one in zip(members, scaled, strict=True)
             ],
+            "_states": self._states_after([one.inputs for one in scaled], fitted),
             "_constant": np.concatenate([unchanged(series.target.values) for series in members]),
         }
 
@@ -103,7 +114,7 @@ class PanelEstimator(EachEstimator):
         def prepare(norm):
             scaled = [self._scale(series, norm, turned) for series in members]
             parts = [
-                self._windows(series, one, norm)
+                self._cut(series, one, norm, len(members))
                 for series, one in zip(members, scaled, strict=True)
             ]
             return (scaled, parts), _pooled(parts)
@@ -182,12 +193,23 @@ class PanelEstimator(EachEstimator):
         (steps, columns) in the network's dtype; the columns are the series of a panel, else targets
         """
         network, params, history = self.network_, self.params_, self._history
+        if self._states is not None:
+            found = forecast_from_states(network, params, self._states, steps, covariates)
+            return np.hstack(list(found))
         if isinstance(network, list):
             models = zip(network, params, history, strict=True)
             return np.hstack([forecast_steps(n, p, h[np.newaxis], steps)[0] for n, p, h in models])
         if isinstance(history, list):
             return forecast_steps(network, params, np.stack(history), steps)[:, :, 0].T
         return forecast_steps(network, params, history[np.newaxis], steps, covariates)[0]
+
+    def _states_after(self, rows, fitted):
+        """Return the states in which series end, given all their rows; None without."""
+        network = fitted["network_"]
+        if not self.stateful:
+            return None
+        begin = zero_states(network, len(rows))
+        return advance_states(network, fitted["params_"], begin, rows, self._n_threads())
 
     def _score_panel(self, X, y):
         """Return the mean R² of the series of the panel ``X``, of the steps that follow the fit."""
@@ -196,23 +218,34 @@ class PanelEstimator(EachEstimator):
                 "The forecaster was fitted to a panel, so score needs a panel too, alone: what the "
                 "next steps of its series turned out to be."
             )
-        truth = read_panel(X, "X", like=self._form)
-        places = self.series_ids_.get_indexer(truth.ids)
-        if (places < 0).any():
-            unknown = [repr(one) for one in truth.ids[places < 0].tolist()]
-            raise ValueError(
-                "The series of X must be among those of the fit, but "
-                f"{_checks.first_three(unknown)} are not. Drop these rows."
-            )
+        truth, places = self._following_panel(X, "X")
         forecast = self._values(int(truth.lengths.max()))
         scores = []
         for k, place in enumerate(places):
             observed = truth.series(k)[:, 0]
-            if truth.form.has_times and self._form.has_times:
-                expected = self._form.calendars[place].future(len(observed))
-                _checks.check_future_end(truth.form.calendars[k].last, expected, truth.labels[k])
             scores.append(r2_score(observed, forecast[: len(observed), place]))
         return float(np.mean(scores))
+
+    def _following_panel(self, data, what):
+        """Read a panel of the steps that follow; return it and the places of its series."""
+        panel = read_panel(data, what, like=self._form)
+        places = self.series_ids_.get_indexer(panel.ids)
+        if (places < 0).any():
+            unknown = [repr(one) for one in panel.ids[places < 0].tolist()]
+            raise ValueError(
+                f"The series of {what} must be among those of the fit, but "
+                f"{_checks.first_three(unknown)} are not. Drop these rows."
+            )
+        if panel.form.has_times and self._form.has_times:
+            for k, place in enumerate(places):
+                expected = self._form.calendars[place].future(panel.lengths[k])
+                _checks.check_future_end(panel.form.calendars[k].last, expected, panel.labels[k])
+        return panel, places.tolist()
+
+
+# What tells where windows and streams lie; of these, what counts rows from the first one.
+_PLACES = {Windows: ("starts", "target_starts"), Streams: ("starts", "lengths", "read_from")}
+_ROWS = ("starts", "target_starts")
 
 
 def _pooled(parts):
@@ -224,9 +257,11 @@ def _pooled(parts):
         pieces = [(part, first) for part, first in zip(chosen, firsts, strict=False) if part]
         if not pieces:
             return None
-        starts = np.concatenate([part.starts + first for part, first in pieces])
-        target_starts = np.concatenate([part.target_starts + first for part, first in pieces])
-        return Windows(rows, starts, rows, target_starts)
+        kind, places = type(pieces[0][0]), {}
+        for name in _PLACES[kind]:
+            of_pieces = [getattr(part, name) + first * (name in _ROWS) for part, first in pieces]
+            places[name] = np.concatenate(of_pieces)
+        return kind(inputs=rows, targets=rows, **places)
 
     training, validation = (
         pool([getattr(part, name) for part in parts]) for name in ("windows", "validation")

@@ -13,6 +13,7 @@ from ..data import scalers
 from ..data import windows as cut
 from ..data.tables import Table, read_table
 from ..nn.network import Network, Windows
+from ..nn.segments import Streams
 from ..train.linear import fit_linear
 from ._fitting import Problem, RecurrentEstimator
 
@@ -67,6 +68,20 @@ class Scaled:
 class PreparingEstimator(RecurrentEstimator):
     """Reads series, chooses what the user left open, and scales."""
 
+    def _check_parameters(self):
+        super()._check_parameters()
+        if self.stateful:
+            _checks.check_stateful(self.scope, self.window_norm)
+
+    @property
+    def _has_skip(self):
+        # It looks at a whole window, and a network that keeps its state has none.
+        return bool(self.linear_skip) and not self.stateful
+
+    def _least_steps(self, otherwise=1):
+        """Return the steps that must lie before a horizon; ``otherwise`` if that is left open."""
+        return 1 if self.stateful else self.seq_len or otherwise
+
     def _read(self, X, y, blank):
         """Read and check the data of a fit, and decide on lengths."""
         covariates = None
@@ -83,7 +98,7 @@ class PreparingEstimator(RecurrentEstimator):
         if season_length is None:
             season_length = form.calendar.season_length() if form.calendar else 1
         n = len(target.values)
-        _checks.check_long_enough(n, self.seq_len or 1, self.horizon)
+        _checks.check_long_enough(n, self._least_steps(), self.horizon)
         seq_len, n_valid = self._choose_lengths(n, season_length)
         if self.early_stopping and not n_valid:
             wanted = cut.validation_size(n, self.horizon, self.validation_fraction)
@@ -106,7 +121,7 @@ class PreparingEstimator(RecurrentEstimator):
     def _validation_rows(self, n, least):
         """Return the rows to hold back of ``n``: 0 if that leaves no window of ``least`` steps."""
         n_valid = cut.validation_size(n, self.horizon, self.validation_fraction)
-        return n_valid if n - n_valid >= (self.seq_len or least) + self.horizon else 0
+        return n_valid if n - n_valid >= self._least_steps(least) + self.horizon else 0
 
     def _warn_no_validation(self, finding):
         warnings.warn(
@@ -135,12 +150,14 @@ class PreparingEstimator(RecurrentEstimator):
 
         def prepare(norm):
             scaled = self._scale(series, norm, turned)
-            return scaled, self._windows(series, scaled, norm)
+            return scaled, self._cut(series, scaled, norm)
 
         return self._choose_norm(self._norms([series]), prepare)
 
     def _norms(self, members):
         """Return the choices of ``window_norm`` for series that share a network."""
+        if self.stateful:
+            return [None]
         if self.window_norm == "level":
             for series in members:
                 _checks.check_positive(series.target.values, series.target.labels)
@@ -156,13 +173,13 @@ class PreparingEstimator(RecurrentEstimator):
         best, least_error = None, math.inf
         for norm in norms:
             scaled, problem = prepare(norm)
-            if not (self.linear_skip or len(norms) > 1):
+            if not (self._has_skip or len(norms) > 1):
                 return norm, scaled, problem
             # All norms measure errors in standard deviations of the training part.
             linear = replace(problem.network, skip=True)
             start, error = fit_linear(linear, problem.windows, problem.validation)
             if best is None or error < least_error:
-                problem = replace(problem, start=start if self.linear_skip else {})
+                problem = replace(problem, start=start if self._has_skip else {})
                 best, least_error = (norm, scaled, problem), error
         return best
 
@@ -183,9 +200,9 @@ class PreparingEstimator(RecurrentEstimator):
             inputs = np.hstack([inputs, self._scaled(covariate_scaler, known, "X")])
         return Scaled(target_scaler, covariate_scaler, inputs)
 
-    def _windows(self, series, scaled, window_norm):
-        n, targets = series.target.values.shape
-        features = scaled.inputs.shape[1]
+    def _cut(self, series, scaled, window_norm, n_series=1):
+        """Return the `Problem` of one of ``n_series`` series that train a network together."""
+        targets, features = series.target.values.shape[1], scaled.inputs.shape[1]
         network = Network(
             seq_len=series.seq_len,
             features=features,
@@ -195,16 +212,34 @@ class PreparingEstimator(RecurrentEstimator):
             hidden_size=self.hidden_size,
             num_layers=self.num_layers,
             future=features - targets,
-            skip=bool(self.linear_skip),
+            skip=self._has_skip,
             window_norm=window_norm,
+            stateful=bool(self.stateful),
             dtype=np.dtype(self.dtype).name,
         )
         own = np.ascontiguousarray(scaled.inputs[:, :targets])
-        training, validation = (
-            Windows(scaled.inputs, starts, own, starts + series.seq_len)
-            for starts in cut.window_starts(n, series.seq_len, self.horizon, series.n_valid)
-        )
+        if self.stateful:
+            parts = self._streams(series, scaled.inputs, own, max(1, self.batch_size // n_series))
+        else:
+            parts = self._windows(series, scaled.inputs, own)
+        training, validation = parts
         return Problem(network, training, validation if series.n_valid else None, {})
+
+    def _windows(self, series, inputs, own):
+        """Return the windows of the training and of the validation part."""
+        starts = cut.window_starts(len(inputs), series.seq_len, self.horizon, series.n_valid)
+        return [Windows(inputs, first, own, first + series.seq_len) for first in starts]
+
+    def _streams(self, series, inputs, own, most):
+        """Return the training part as up to ``most`` streams, and the series up to its end.
+
+        The second is scored on the validation part, with all that lies before in its state.
+        """
+        n_training, n = len(inputs) - series.n_valid, len(inputs)
+        starts, lengths = cut.training_streams(n_training, series.seq_len, self.horizon, most)
+        training = Streams(inputs, own, starts, lengths, np.ones_like(starts))
+        whole, begin = np.array([n - self.horizon]), np.zeros(1, np.int64)
+        return training, Streams(inputs, own, begin, whole, np.array([n_training]))
 
 
 def unchanged(values):

@@ -7,14 +7,14 @@ from sklearn.utils.validation import check_is_fitted
 from .. import _checks
 from ..data.panel import PanelForm
 from ..data.tables import read_table
+from ._continuing import ContinuingEstimator
 from ._fitting import features_seen
 from ._forecasting import compare_with_naive
-from ._panel import PanelEstimator
-from ._preparing import read_covariates, unchanged
+from ._preparing import unchanged
 from .stream import Stream
 
 
-class LSTMForecaster(PanelEstimator):
+class LSTMForecaster(ContinuingEstimator):
     """Forecast one, several or thousands of time series with LSTM networks, GRUs or simple RNNs.
 
     All ``horizon`` steps come at once from the whole window before them (a direct
@@ -27,11 +27,11 @@ class LSTMForecaster(PanelEstimator):
     horizon : int, default=1
         Steps that the network forecasts.
     seq_len : int, optional
-        Steps in the window it looks at. By default whole seasons: at least two, at least the
-        horizon and at least 24 steps, but no more than leaves as many training windows as a
-        window has steps, and still one season where that is possible. One model of a panel takes
-        what suits the series of median length, or as little as half of it for the shortest
-        series. See ``seq_len_``.
+        Steps in the window it looks at; with ``stateful`` the steps that a gradient reaches back.
+        By default whole seasons: at least two, at least the horizon and at least 24 steps, but no
+        more than leaves as many training windows as a window has steps, and still one season where
+        that is possible. One model of a panel takes what suits the series of median length, or as
+        little as half of it for the shortest series. See ``seq_len_``.
     cell : {"lstm", "gru", "rnn"}, default="lstm"
         Long short-term memory, gated recurrent unit (reset after the product, as in torch), or
         a simple tanh cell.
@@ -51,6 +51,14 @@ class LSTMForecaster(PanelEstimator):
         more than 5 % of their mean. See ``window_norm_``.
     linear_skip : bool, default=True
         A linear path from each target's window to its forecast, shared by the targets.
+    stateful : bool, default=False
+        The network has no window but a state that it keeps: it reads each series from its start,
+        step after step, forecasts after each, and what it remembers may lie as far back as it
+        likes. It trains by truncated back-propagation: the state is carried from one batch to the
+        next, the gradient reaches back ``seq_len`` steps, and each epoch begins with a state of
+        zero. A long series is cut into streams that train side by side, ``batch_size`` at most and
+        each of 50 times ``seq_len`` steps at least. What looks at a whole window has no meaning
+        then: ``linear_skip`` is not used, and ``window_norm`` is None. Needs ``scope="global"``.
     season_length : int, optional
         Steps in a season, of all series. By default taken from the frequency of the index
         (hourly 24, daily 7, monthly 12, ...), 1 where there is none.
@@ -72,6 +80,13 @@ class LSTMForecaster(PanelEstimator):
     n_jobs : int, optional
         Threads, as in scikit-learn; no more than the environment variable ``NUMBA_NUM_THREADS``
         allows, nor than a worker of joblib may have. The result does not depend on it.
+    device : {"auto", "cpu", "cuda"}, default="auto"
+        Where the network is trained and its validation part forecast. "cuda", an NVIDIA GPU, needs
+        the packages of ``lstm_numba[cuda]``; its results differ from the CPU's by rounding. "auto"
+        takes it where it can be used and a batch is large: ``batch_size`` times ``seq_len`` times
+        the number of weights reaches 10^8. This bound is an estimate, it was not measured.
+        Forecasts of the next steps and streams are made on the CPU, and so is everything with
+        ``scope="local"``.
     random_state : int, RandomState or None
         The same int gives the same weights to the bit.
     warm_start : bool, default=False
@@ -154,6 +169,7 @@ class LSTMForecaster(PanelEstimator):
         scaler="standard",
         window_norm="auto",
         linear_skip=True,
+        stateful=False,
         season_length=None,
         learning_rate=1e-3,
         weight_decay=0.0,
@@ -165,6 +181,7 @@ class LSTMForecaster(PanelEstimator):
         n_iter_no_change=10,
         dtype="float32",
         n_jobs=None,
+        device="auto",
         random_state=None,
         warm_start=False,
         verbose=0,
@@ -179,6 +196,7 @@ class LSTMForecaster(PanelEstimator):
         self.scaler = scaler
         self.window_norm = window_norm
         self.linear_skip = linear_skip
+        self.stateful = stateful
         self.season_length = season_length
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
@@ -190,6 +208,7 @@ class LSTMForecaster(PanelEstimator):
         self.n_iter_no_change = n_iter_no_change
         self.dtype = dtype
         self.n_jobs = n_jobs
+        self.device = device
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose = verbose
@@ -223,6 +242,8 @@ class LSTMForecaster(PanelEstimator):
             parameter out of range. For a panel the message names the series.
         FloatingPointError
             If training diverges.
+        RuntimeError, MemoryError
+            If there is no GPU for ``device="cuda"``, or it fails, or has too little memory.
 
         Warns
         -----
@@ -247,7 +268,8 @@ class LSTMForecaster(PanelEstimator):
             "_target_scaler": scaled.target_scaler,
             "_covariate_scaler": scaled.covariate_scaler,
             "_covariate_names": None if series.covariates is None else series.covariates.names,
-            "_history": scaled.inputs[-series.seq_len :].copy(),
+            "_history": None if self.stateful else scaled.inputs[-series.seq_len :].copy(),
+            "_states": self._states_after([scaled.inputs], fitted),
             "_constant": unchanged(series.target.values),
         }
         if series.covariates is not None:
@@ -359,26 +381,6 @@ class LSTMForecaster(PanelEstimator):
             series.target.values,
             series.season_length,
             self._n_threads(),
+            self.device,
         )
         return self._report_validation(*found)
-
-    def _known_columns(self):
-        """Return the names of the covariates of the fit."""
-        if self._covariate_scaler is None:
-            return []
-        return self._covariate_names or [f"column {k}" for k in range(self.n_features_in_)]
-
-    def _read_future(self, X, horizon):
-        """Return the scaled covariates of the steps to forecast, None without covariates."""
-        names = self._known_columns()
-        _checks.check_covariates_given(names, X)
-        if not names:
-            return None
-        table = read_covariates(X, self, reset=False)
-        if table.names is not None and self._covariate_names is not None:
-            _checks.check_covariate_names(table.names, self._covariate_names)
-        _checks.check_future_rows(len(table.values), horizon)
-        if self._form.calendar is not None:
-            expected = self._form.calendar.future(len(table.values))
-            _checks.check_future_index(table.index, expected)
-        return self._scaled(self._covariate_scaler, table.values, "X")

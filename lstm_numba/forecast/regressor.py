@@ -46,6 +46,11 @@ class LSTMRegressor(RecurrentEstimator):
     n_jobs : int, optional
         Threads, as in scikit-learn; no more than the environment variable ``NUMBA_NUM_THREADS``
         allows, nor than a worker of joblib may have. The result does not depend on it.
+    device : {"auto", "cpu", "cuda"}, default="auto"
+        "cuda", an NVIDIA GPU, needs the packages of ``lstm_numba[cuda]``; its results differ from
+        the CPU's by rounding. "auto" takes it where it can be used and a batch is large: the
+        windows of a batch, or of a call of ``predict``, times ``seq_len`` times the number of
+        weights reach 10^8. This bound is an estimate, it was not measured.
     random_state : int, RandomState or None
         The same int gives the same weights to the bit.
     warm_start : bool, default=False
@@ -97,6 +102,7 @@ class LSTMRegressor(RecurrentEstimator):
         n_iter_no_change=10,
         dtype="float32",
         n_jobs=None,
+        device="auto",
         random_state=None,
         warm_start=False,
         verbose=0,
@@ -116,6 +122,7 @@ class LSTMRegressor(RecurrentEstimator):
         self.n_iter_no_change = n_iter_no_change
         self.dtype = dtype
         self.n_jobs = n_jobs
+        self.device = device
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose = verbose
@@ -139,6 +146,8 @@ class LSTMRegressor(RecurrentEstimator):
             Data that are no finite numbers or have other shapes, a parameter out of range.
         FloatingPointError
             If training diverges.
+        RuntimeError, MemoryError
+            If there is no GPU for ``device="cuda"``, or it fails, or has too little memory.
 
         Warns
         -----
@@ -219,7 +228,7 @@ class LSTMRegressor(RecurrentEstimator):
         rows = np.arange(len(windows), dtype=np.int64)
         targets = np.zeros((len(windows), network.targets), dtype=network.dtype)
         found = Windows(inputs, rows * network.seq_len, targets, rows)
-        scaled = network.predict(self.params_, found, self._n_threads())[:, 0]
+        scaled = network.predict(self.params_, found, self._n_threads(), self.device)[:, 0]
         values = self._output_scaler.inverse_transform(scaled.astype(np.float64))
         _checks.check_forecast_finite(values)
         return values[:, 0] if self._output_ndim == 1 else values

@@ -3,15 +3,16 @@
 import numpy as np
 
 from .. import _checks
-from ..nn.stream import WindowStream
+from ..nn.stream import StateStream, WindowStream
 
 
 class Stream:
     """A fitted forecaster that is fed one observation at a time; made by ``LSTMForecaster.stream``.
 
-    A step shifts the window by one observation and runs the network on it: its forecast is, to the
-    bit, what ``predict`` gives when the series ends there, and its cost does not depend on how long
-    the series has become. Streams are independent of each other and of the forecaster.
+    A step shifts the window by one observation and runs the network on it; with ``stateful=True``
+    it advances the state, at the cost of one step of the network. The forecast is, to the bit, what
+    ``update`` and ``predict`` give, and its cost does not depend on how long the series has become.
+    Streams are independent of each other and of the forecaster.
 
     Parameters
     ----------
@@ -36,7 +37,11 @@ class Stream:
         _checks.check_streamable(hasattr(forecaster, "series_ids_"), forecaster._known_columns())
         self._scaler = forecaster._target_scaler
         self._constant = forecaster._constant.copy()
-        self._window = WindowStream(forecaster.network_, forecaster.params_, forecaster._history)
+        network, params = forecaster.network_, forecaster.params_
+        if network.stateful:
+            self._network = StateStream(network, params, forecaster._states)
+        else:
+            self._network = WindowStream(network, params, forecaster._history)
 
     def step(self, y_t):
         """Take the next observation and forecast the steps that follow it.
@@ -56,7 +61,7 @@ class Stream:
         """
         observed = _checks.check_observation(y_t, len(self._constant))
         self._constant[self._constant != observed] = np.nan
-        scaled = self._window.step(self._scaler.transform(observed[np.newaxis])[0])
+        scaled = self._network.step(self._scaler.transform(observed[np.newaxis])[0])
         values = self._scaler.inverse_transform(scaled.astype(np.float64))
         values = np.where(np.isnan(self._constant), values, self._constant)
         return values[:, 0] if values.shape[1] == 1 else values

@@ -14,6 +14,9 @@ z, gates        pre-activations and activations. LSTM: [i | f | g | o], input ga
                 GRU: [r | z | n], reset gate, update gate, candidate, as torch.
 w               weights; rows belong to inputs, columns to gates
 dv              gradient of the loss with respect to v
+stream          a series, or a part of one, that is read from start to end with its state kept
+segment         the next steps of a stream, seq_len at most
+slot            steps that are done: slot 0 of a tape is the state before the first step
 block           ROWS rows of a batch, which one thread takes through all of time
 chunk           a fixed group of blocks whose gradients are added up together
 units           hidden, rounded up to whole vectors

@@ -1,24 +1,38 @@
-"""Recurrent cells: one step, and its adjoint, written once for floats and for register tiles."""
+"""Recurrent cells: one step, and its adjoint, written once for floats and for register tiles.
+
+σ and φ are those of ``acts``, see ``gates.py``; a step returns what is ``kept`` of them, for the
+adjoint. In a standard cell that is their values.
+"""
 
 from numba.extending import register_jitable
 
-from .activations import like, sigmoid, tanh
+from .activations import like
+from .gates import (
+    kept,
+    phi,
+    phi_again,
+    phi_of_state,
+    phi_of_state_again,
+    sigma,
+    sigma_again,
+)
 from .tile import fma
 
 
 @register_jitable(forceinline=True)
-def lstm_cell(zi, zf, zg, zo, c_prev):
+def lstm_cell(acts, zi, zf, zg, zo, c_prev):
     """Advance LSTM units by one step.
 
-        i = σ(zi)      f = σ(zf)      g = tanh(zg)      o = σ(zo)
+        i = σ(zi)      f = σ(zf)      g = φ(zg)      o = σ(zo)
         c = f·c_prev + i·g
-        h = o·tanh(c)
+        h = o·φ(c)
 
     Hochreiter & Schmidhuber (1997) with the forget gate of Gers et al. (2000), without peepholes:
     the form of torch.nn.LSTM, Keras and cuDNN.
 
     Parameters
     ----------
+    acts : Standard or Chosen
     zi, zf, zg, zo : float or tile
         Pre-activations of the input, forget, candidate and output gates.
     c_prev : float or tile
@@ -27,41 +41,41 @@ def lstm_cell(zi, zf, zg, zo, c_prev):
     Returns
     -------
     i, f, g, o, c, h : float or tile
-        Activations, new cell state, new hidden state.
+        What is kept of the activations, new cell state, new hidden state.
     """
-    i, f, g, o = sigmoid(zi), sigmoid(zf), tanh(zg), sigmoid(zo)
+    i, f, g, o = sigma(acts, zi), sigma(acts, zf), phi(acts, zg), sigma(acts, zo)
     c = fma(f, c_prev, i * g)
-    return i, f, g, o, c, o * tanh(c)
+    h = o * phi_of_state(acts, c)
+    return kept(acts, zi, i), kept(acts, zf, f), kept(acts, zg, g), kept(acts, zo, o), c, h
 
 
 @register_jitable(forceinline=True)
-def lstm_cell_grad(i, f, g, o, c_prev, c, dh, dc):
+def lstm_cell_grad(acts, i, f, g, o, c_prev, c, dh, dc):
     """Pull the gradients (dh, dc) back through ``lstm_cell``.
 
-        y   = tanh(c)
-        dc  ← dc + dh·o·(1 − y²)
-        dzi = dc·g·i(1 − i)            dzg = dc·i·(1 − g²)
-        dzf = dc·c_prev·f(1 − f)       dzo = dh·y·o(1 − o)
+        y   = φ(c)
+        dc  ← dc + dh·o·φ'(c)
+        dzi = dc·g·σ'(zi)              dzg = dc·i·φ'(zg)
+        dzf = dc·c_prev·σ'(zf)         dzo = dh·y·σ'(zo)
 
     Returns
     -------
     dzi, dzf, dzg, dzo, dc_prev : float or tile
     """
-    one = like(c, 1.0)
-    y = tanh(c)
-    dc = dc + dh * o * (one - y * y)
-    dzi = dc * g * i * (one - i)
-    dzf = dc * c_prev * f * (one - f)
-    dzg = dc * i * (one - g * g)
-    dzo = dh * y * o * (one - o)
-    return dzi, dzf, dzg, dzo, dc * f
+    i, slope_i = sigma_again(acts, i)
+    f, slope_f = sigma_again(acts, f)
+    g, slope_g = phi_again(acts, g)
+    o, slope_o = sigma_again(acts, o)
+    y, slope_y = phi_of_state_again(acts, c)
+    dc = dc + dh * o * slope_y
+    return dc * g * slope_i, dc * c_prev * slope_f, dc * i * slope_g, dh * y * slope_o, dc * f
 
 
 @register_jitable(forceinline=True)
-def gru_cell(zr, zz, zn, un, h_prev):
+def gru_cell(acts, zr, zz, zn, un, h_prev):
     """Advance GRU units by one step.
 
-        r = σ(zr)      z = σ(zz)      n = tanh(zn + r·un)
+        r = σ(zr)      z = σ(zz)      n = φ(zn + r·un)
         h = (1 − z)·n + z·h_prev
 
     Cho et al. (2014) with the reset gate after the product: the form of torch.nn.GRU, cuDNN and
@@ -69,6 +83,7 @@ def gru_cell(zr, zz, zn, un, h_prev):
 
     Parameters
     ----------
+    acts : Standard or Chosen
     zr, zz : float or tile
         Pre-activations of the reset and update gates.
     zn, un : float or tile
@@ -79,39 +94,42 @@ def gru_cell(zr, zz, zn, un, h_prev):
     Returns
     -------
     r, z, n, h : float or tile
-        Activations, new hidden state.
+        What is kept of the activations, new hidden state.
     """
-    r, z = sigmoid(zr), sigmoid(zz)
-    n = tanh(fma(r, un, zn))
-    return r, z, n, fma(z, h_prev - n, n)
+    r, z = sigma(acts, zr), sigma(acts, zz)
+    zn = fma(r, un, zn)
+    n = phi(acts, zn)
+    return kept(acts, zr, r), kept(acts, zz, z), kept(acts, zn, n), fma(z, h_prev - n, n)
 
 
 @register_jitable(forceinline=True)
-def gru_cell_grad(r, z, n, un, h_prev, dh):
+def gru_cell_grad(acts, r, z, n, un, h_prev, dh):
     """Pull dh back through ``gru_cell``.
 
-        dzn = dh·(1 − z)·(1 − n²)       dun = dzn·r
-        dzz = dh·(h_prev − n)·z(1 − z)  dzr = dzn·un·r(1 − r)
+        dzn = dh·(1 − z)·φ'(zn + r·un)     dun = dzn·r
+        dzz = dh·(h_prev − n)·σ'(zz)       dzr = dzn·un·σ'(zr)
 
     Returns
     -------
     dzr, dzz, dzn, dun, dh_prev : float or tile
         ``dh_prev`` without what reaches h_prev through the pre-activations.
     """
-    one = like(n, 1.0)
-    dzn = dh * (one - z) * (one - n * n)
-    dzz = dh * (h_prev - n) * z * (one - z)
-    dzr = dzn * un * r * (one - r)
-    return dzr, dzz, dzn, dzn * r, dh * z
+    r, slope_r = sigma_again(acts, r)
+    z, slope_z = sigma_again(acts, z)
+    n, slope_n = phi_again(acts, n)
+    dzn = dh * (like(n, 1.0) - z) * slope_n
+    return dzn * un * slope_r, dh * (h_prev - n) * slope_z, dzn, dzn * r, dh * z
 
 
 @register_jitable(forceinline=True)
-def rnn_cell(z):
-    """Return h = tanh(z), the simple recurrent unit of Elman (1990)."""
-    return tanh(z)
+def rnn_cell(acts, z):
+    """Return what is kept of h, and h = φ(z), the simple recurrent unit of Elman (1990)."""
+    h = phi(acts, z)
+    return kept(acts, z, h), h
 
 
 @register_jitable(forceinline=True)
-def rnn_cell_grad(h, dh):
-    """Return dz = dh·(1 − h²)."""
-    return dh * (like(h, 1.0) - h * h)
+def rnn_cell_grad(acts, h, dh):
+    """Return dz = dh·φ'(z)."""
+    h, slope = phi_again(acts, h)
+    return dh * slope

@@ -216,6 +216,49 @@ fma = elementwise(lambda b, x, y, z: b.call(_declare(b, "fma", x.type, 3), [x, y
 at_most = elementwise(lambda b, x, bound: b.select(b.fcmp_ordered("<", bound, x), bound, x), 2)
 at_least = elementwise(lambda b, x, bound: b.select(b.fcmp_ordered(">", bound, x), bound, x), 2)
 
+# A NaN in x counts as not positive.
+where_positive = elementwise(
+    lambda b, x, y, z: b.select(b.fcmp_ordered(">", x, ir.Constant(x.type, None)), y, z), 3
+)
+
+
+def polynomial(single, double):
+    """Return p(x) for floats and tiles: coefficients for float32 and float64, highest power first.
+
+    Horner's rule with fused multiply-adds.
+    """
+
+    def emit(builder, x):
+        is_vector = isinstance(x.type, ir.VectorType)
+        scalar = x.type.element if is_vector else x.type
+        multiply_add = _declare(builder, "fma", x.type, 3)
+
+        def constant(c):
+            return ir.Constant(x.type, [c] * x.type.count if is_vector else c)
+
+        first, *others = single if isinstance(scalar, ir.FloatType) else double
+        total = constant(first)
+        for c in others:
+            total = builder.call(multiply_add, [total, x, constant(c)])
+        return total
+
+    return elementwise(emit, 1)
+
+
+def _emit_within(builder, x, bound):
+    """1 where |x| <= bound, else 0."""
+    size = builder.call(_declare(builder, "fabs", x.type, 1), [x])
+    inside = builder.fcmp_ordered("<=", size, bound)
+    is_vector = isinstance(x.type, ir.VectorType)
+
+    def constant(value):
+        return ir.Constant(x.type, [value] * x.type.count if is_vector else value)
+
+    return builder.select(inside, constant(1.0), constant(0.0))
+
+
+within = elementwise(_emit_within, 2)
+
 
 def _emit_power_of_two(builder, x):
     """2**n from x = n + 1.5 * 2**m: with m mantissa bits, the low bits of x hold n."""

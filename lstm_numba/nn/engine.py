@@ -1,20 +1,22 @@
 """A network set up to run: the arrays that its kernels work on, and the threads that run them."""
 
+import os
 import time
 
 import numpy as np
 
 from ..kernels import load
-from ..kernels.cpu import Buffers, Step, Team, Windows
+from ..kernels.cpu import Buffers, Step, Team
 from ..kernels.jit import entry_point
 from ..kernels.losses import LOSSES
+from .buffers import aligned_zeros
 
 # A running kernel cannot be interrupted: come back to Python this often, in seconds.
 KERNEL_SECONDS = 0.1
 
 # Below this many multiply-adds (0.1 to 0.2 ms of one thread) waking another one from Python does
 # not pay.
-_HAND_OFF = 10_000_000
+HAND_OFF = 10_000_000
 
 
 def make_step(
@@ -43,23 +45,51 @@ def make_buffers(plan, dtype, n_threads, batch_size):
     chunks = kernels.chunks_of.py_func(batch_size)
     return Buffers(
         # Products read whole vectors, also at the end.
-        params=np.zeros(plan.n_params + 4 * lanes, dtype),
-        gradient=np.zeros(padded, dtype),
-        mean=np.zeros(padded, dtype),
-        square=np.zeros(padded, dtype),
-        packed=np.zeros(plan.n_packed, dtype),
-        work=np.zeros((n_threads, plan.n_work), dtype),
-        partials=np.zeros(chunks * plan.n_partial, dtype),
+        params=aligned_zeros((plan.n_params + 4 * lanes,), dtype),
+        gradient=aligned_zeros((padded,), dtype),
+        mean=aligned_zeros((padded,), dtype),
+        square=aligned_zeros((padded,), dtype),
+        packed=aligned_zeros((plan.n_packed,), dtype),
+        work=aligned_zeros((n_threads, plan.n_work), dtype),
+        partials=aligned_zeros((chunks * plan.n_partial,), dtype),
         squares=np.zeros(padded // kernels.PIECE * 4 * lanes, dtype),
         losses=np.zeros(kernels.MAX_CHUNKS),
     )
 
 
-def _native(array, dtype):
+def threads_of(n_jobs):
+    """Return the threads of scikit-learn's ``n_jobs``, no more than NUMBA_NUM_THREADS."""
+    usable = getattr(os, "sched_getaffinity", None)
+    cores = len(usable(0)) if usable else os.cpu_count()
+    threads = 1 if n_jobs is None else n_jobs if n_jobs > 0 else cores + 1 + n_jobs
+    return max(1, min(threads, int(os.environ.get("NUMBA_NUM_THREADS") or threads)))
+
+
+def native(array, dtype):
     """Return an array as kernels are compiled for: native, C-ordered, aligned, writable."""
     if array.dtype == dtype and array.flags.carray:
         return array
     return np.require(array, dtype, "CAW")
+
+
+class Pace:
+    """How many steps a kernel may take at once, learnt from how long they take."""
+
+    def __init__(self):
+        self._at_once = 1
+
+    def pieces(self, n):
+        """Cut ``range(n)`` into pieces that take about KERNEL_SECONDS; yield (first, last)."""
+        first = 0
+        while first < n:
+            last = min(first + self._at_once, n)
+            began = time.perf_counter()
+            yield first, last
+            seconds = time.perf_counter() - began
+            self._at_once = max(
+                1, min(2 * self._at_once, int((last - first) * KERNEL_SECONDS / seconds))
+            )
+            first = last
 
 
 class Engine:
@@ -103,14 +133,16 @@ class Engine:
         """Flat gradient of the last batch, (network.layout.size,)."""
         return self._buffers.gradient[: self._plan.n_params]
 
-    def _together(self, kernel, windows, *args, size=None):
+    def _together(self, kernel, data, *args, size=None):
         """Run a kernel on all threads, or ``size`` of them; return what the first one returns."""
-        kinds = (self._dtype, np.int64, self._dtype, np.int64)
-        windows = Windows(*map(_native, windows, kinds))
+        # What is no number of the network is a place.
+        numbers = ("inputs", "targets")
+        kinds = (self._dtype if name in numbers else np.int64 for name in data._fields)
+        data = type(data)(*map(native, data, kinds))
         shared, size = self._team.shared, size or self._team.size
         values = [None] * size
 
-        before, after = (self._plan, windows, *args, self._buffers), (size, shared)
+        before, after = (self._plan, data, *args, self._buffers), (size, shared)
         if kernel not in self._compiled:
             self._compiled[kernel] = entry_point(kernel, (*before, 0, *after))
         compiled = self._compiled[kernel]
@@ -125,6 +157,35 @@ class Engine:
         """Train on batches ``first`` to ``last`` - 1; return ``total`` plus the windows' losses."""
         args = first, last, batch_size, step, steps_done, total, update
         return self._together(self._kernels.train_batches, windows, *args)
+
+    def run_segments(
+        self, segments, states, step, first, last, steps_done=0, total=0.0, train=False, out=None
+    ):
+        """Take batches of segments forward, or train on them; ``states`` go on.
+
+        Parameters
+        ----------
+        segments : Segments
+        states : States
+            In the network's dtype; changed.
+        first, last : int
+            Batches ``first`` to ``last`` - 1.
+        out : array, (forecasts, horizon, targets), optional
+            For the forecasts; without it they are scored.
+
+        Returns
+        -------
+        float
+            ``total`` plus the mean losses of all forecasts.
+        """
+        size = None
+        if not train:
+            widest = int(np.diff(segments.bounds).max())
+            size = min(self._team.size, self._kernels.chunks_of.py_func(widest))
+        if out is None:
+            out = np.empty((0, self._plan.horizon, self._plan.targets), self._dtype)
+        args = states, first, last, step, steps_done, total, train, out
+        return self._together(self._kernels.run_segments, segments, *args, size=size)
 
     def _infer(self, windows, step, losses, out):
         """Run ``infer`` over all windows, in pieces that leave Ctrl-C a chance."""
@@ -151,7 +212,7 @@ class Engine:
     def _size_for(self, n):
         """How many threads pay for themselves when ``n`` windows are to be forecast."""
         multiply_adds = n * self._plan.seq_len * self._plan.n_params
-        return 1 if multiply_adds < _HAND_OFF else self._team.size
+        return 1 if multiply_adds < HAND_OFF else self._team.size
 
     def forecast(self, windows):
         """Return forecasts (n, horizon, targets) in the units of the inputs."""

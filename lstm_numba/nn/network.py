@@ -6,7 +6,8 @@ from functools import cached_property
 import numpy as np
 
 from ..kernels.cpu import CELLS, Windows
-from .engine import Engine, make_step
+from .device import choose_device, make_engine
+from .engine import make_step
 from .inits import glorot_uniform, orthogonal
 from .params import ParamLayout
 
@@ -46,6 +47,10 @@ class Network:
     window_norm : None, "last" or "level"
         Subtract from each target's window its newest value, or divide by its mean and subtract 1;
         the forecast is scaled back. For ``"level"`` the data must be positive.
+    stateful : bool
+        Made for streams: the state goes on where it was, and the head reads it after each step; see
+        ``Streams``. ``seq_len`` is the number of steps that a gradient reaches back. Without
+        ``skip`` and ``window_norm``, which look at a whole window.
     dtype : "float32" or "float64"
     """
 
@@ -59,6 +64,7 @@ class Network:
     future: int = 0
     skip: bool = False
     window_norm: str | None = None
+    stateful: bool = False
     dtype: str = "float32"
 
     @cached_property
@@ -112,15 +118,18 @@ class Network:
             head[...] = glorot_uniform(rng, *head.shape)
         return flat
 
-    def predict(self, params, windows, n_threads=1):
+    def predict(self, params, windows, n_threads=1, device="cpu"):
         """Return forecasts (n, horizon, targets) of all windows, in the units of the inputs."""
-        with Engine(self, params, n_threads) as engine:
+        device = choose_device(device, self, len(windows.starts))
+        with make_engine(self, params, n_threads, device=device) as engine:
             return engine.forecast(windows)
 
-    def loss_and_gradient(self, params, windows, loss="mse", huber_delta=1.0, n_threads=1):
+    def loss_and_gradient(
+        self, params, windows, loss="mse", huber_delta=1.0, n_threads=1, device="cpu"
+    ):
         """Return the mean loss over all windows, and its gradient as a flat vector."""
         n = len(windows.starts)
         step = make_step(loss=loss, huber_delta=huber_delta)
-        with Engine(self, params, n_threads, batch_size=n) as engine:
+        with make_engine(self, params, n_threads, batch_size=n, device=device) as engine:
             total = engine.train(windows, 0, 1, n, step, 0, update=False)
             return total / n, engine.gradient.copy()

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..kernels.cpu import (
     VECTOR_BYTES,
+    Layer,
     Windows,
     forecast_window,
     make_plan,
@@ -19,6 +20,7 @@ from ..kernels.cpu import (
 )
 from ..kernels.jit import entry_point
 from .engine import make_buffers
+from .segments import zero_states
 
 
 class _Stream:
@@ -38,13 +40,16 @@ class _Stream:
 class StateStream(_Stream):
     """A network advanced by one observation at a time, at a cost that no history changes.
 
-    After t steps its forecast is, to the bit, that of the network on a window of these t steps.
+    After t steps from a state of zero its forecast is, to the bit, that of the network on a window
+    of these t steps.
 
     Parameters
     ----------
     network : Network
         Without ``window_norm``, ``skip`` and ``future``, which look at a whole window.
     params : array, (network.layout.size,)
+    states : States, optional
+        Of one stream: where it goes on; by default from zero.
 
     Raises
     ------
@@ -52,7 +57,7 @@ class StateStream(_Stream):
         For a network that looks at a whole window.
     """
 
-    def __init__(self, network, params):
+    def __init__(self, network, params, states=None):
         whole = [name for name in ("window_norm", "skip", "future") if getattr(network, name)]
         if whole:
             raise ValueError(
@@ -61,16 +66,21 @@ class StateStream(_Stream):
                 "Use WindowStream."
             )
         super().__init__(dataclasses.replace(network, seq_len=1), params)
-        nothing = np.empty((0, 0), self._dtype), np.empty(0, np.int64)
+        self._begin = zero_states(network, 1) if states is None else states
+        self.reset()
         self._x = np.empty(network.features, self._dtype)
         self._out = np.empty((network.horizon, network.targets), self._dtype)
-        windows = Windows(*nothing, *nothing)
-        self._step_args = *self._weights, windows, self._x, self._work, self._out
+        self._step_args = *self._weights, self._x, self._work, self._out
         self._advance = entry_point(stream_step, self._step_args)
 
     def reset(self):
-        """Set the state to zero."""
+        """Set the state to where it began."""
         start_stream(*self._weights, self._work)
+        for row, h, c in zip(self._weights[0].layers, *self._begin, strict=True):
+            layer = Layer(*row)
+            first = layer.tape + layer.h
+            self._work[first : first + layer.hidden] = h[0]
+            self._work[layer.c : layer.c + layer.hidden] = c[0]
 
     def step(self, x):
         """Take one observation, (features,); return the forecast, (horizon, targets).

@@ -1,12 +1,13 @@
-"""The training loop: epochs of shuffled batches, validation, early stopping, best weights kept."""
+"""The training loop: epochs, validation, early stopping, best weights kept."""
 
 import math
-import time
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..nn.engine import KERNEL_SECONDS, Engine, make_step
+from ..nn.device import choose_device, make_engine
+from ..nn.engine import Pace, make_step
+from .epochs import StreamEpochs, WindowEpochs
 
 
 @dataclass
@@ -50,9 +51,10 @@ def train(
     tol=0.0,
     rng,
     n_threads=1,
+    device="cpu",
     on_epoch=None,
 ):
-    """Train a network with Adam on windows in shuffled order.
+    """Train a network with Adam, on windows in shuffled order or on streams in that of time.
 
     Parameters
     ----------
@@ -60,17 +62,19 @@ def train(
     params : array, (network.layout.size,)
         Where training starts; not changed. With ``validation`` it counts as a candidate for the
         best weights.
-    windows, validation : Windows
-        Without ``validation`` all epochs are run.
+    windows, validation : Windows, or Streams for a network that is ``stateful``
+        Without ``validation`` all epochs are run. A training stream is read from its first step.
     clip_norm : float or None
         Largest Euclidean norm of the whole gradient.
     n_iter_no_change : int
         Epochs without an improvement of the validation loss by more than ``tol`` before training
         ends.
     rng : numpy.random.Generator
-        Shuffles the windows: one permutation per epoch.
+        Shuffles the windows, or which streams share a batch: one permutation per epoch.
     n_threads : int
         Does not change a bit of the result.
+    device : "cpu", "cuda" or "auto"
+        See ``nn.device``.
     on_epoch : callable, optional
         Called as ``on_epoch(epoch, train_loss, valid_loss)`` after each epoch.
 
@@ -85,36 +89,27 @@ def train(
         When the loss is no longer finite.
     """
     step = make_step(loss, huber_delta, learning_rate, weight_decay, clip_norm)
-    n = len(windows.starts)
+    n = len(windows) if network.stateful else len(windows.starts)
     batch_size = min(batch_size, n)
-    batches = -(-n // batch_size)
+    device = choose_device(device, network, batch_size)
     run = TrainingRun(params=np.array(params))
-    waited, at_once = 0, 1
+    waited, pace = 0, Pace()
 
     try:
-        with Engine(network, params, n_threads, batch_size) as engine:
-            best_loss = engine.loss(validation, step) if validation else math.inf
+        with make_engine(network, params, n_threads, batch_size, device) as engine:
+            if network.stateful:
+                epochs = StreamEpochs(engine, network, windows, validation, batch_size)
+            else:
+                epochs = WindowEpochs(engine, windows, validation, batch_size)
+            best_loss = epochs.validate(step) if validation else math.inf
             for epoch in range(max_epochs):
-                order = rng.permutation(n)
-                shuffled = windows._replace(
-                    starts=windows.starts[order],
-                    target_starts=windows.target_starts[order],
-                )
-                total, first = 0.0, 0
-                while first < batches:
-                    last = min(first + at_once, batches)
-                    began = time.perf_counter()
-                    done = epoch * batches + first
-                    total = engine.train(shuffled, first, last, batch_size, step, done, total)
-                    seconds = time.perf_counter() - began
-                    at_once = max(
-                        1,
-                        min(2 * at_once, int((last - first) * KERNEL_SECONDS / seconds)),
-                    )
-                    first = last
+                epochs.begin(rng)
+                total, before = 0.0, epoch * epochs.batches
+                for first, last in pace.pieces(epochs.batches):
+                    total = epochs.train(first, last, step, before + first, total)
 
-                train_loss = total / n
-                valid_loss = engine.loss(validation, step) if validation else math.nan
+                train_loss = total / epochs.n
+                valid_loss = epochs.validate(step) if validation else math.nan
                 # The last update shows in no loss when there is no validation.
                 finite = math.isfinite(train_loss) and np.isfinite(engine.params).all()
                 if not finite or (validation and not math.isfinite(valid_loss)):

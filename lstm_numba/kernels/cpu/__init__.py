@@ -7,7 +7,15 @@ from .gradients import PIECE as PIECE
 from .models import Models as Models
 from .models import Schedule as Schedule
 from .models import train_models as train_models
+from .plan import Layer as Layer
 from .plan import make_plan as make_plan
+from .segments import Segments as Segments
+from .segments import States as States
+from .segments import run_segments as run_segments
+from .sequences import Sequences as Sequences
+from .sequences import backward_sequences as backward_sequences
+from .sequences import forward_sequences as forward_sequences
+from .sequences import make_sequence_plan as make_sequence_plan
 from .stream import forecast_window as forecast_window
 from .stream import start_stream as start_stream
 from .stream import stream_step as stream_step

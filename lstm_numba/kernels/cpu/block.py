@@ -2,7 +2,15 @@
 
 from ..jit import subkernel
 from ..tile import ROWS
-from .head import head_backward, head_forward
+from .head import (
+    add_known,
+    head_backward,
+    head_forward,
+    known_backward,
+    no_loss,
+    row_loss,
+    write_row,
+)
 from .plan import layer_at
 from .recurrent import layer_backward, layer_forward
 
@@ -57,32 +65,53 @@ def block_forward(plan, params, packed, windows, first, valid, work, keep_tape):
     reset_states(plan, work)
     _gather(plan, windows, first, valid, work)
     for k in range(len(plan.layers)):
-        layer_forward(plan.cell, layer_at(plan, k), plan.seq_len, packed, work, keep_tape)
-    head_forward(plan, params, windows, first, valid, work)
+        layer_forward(plan.cell, layer_at(plan, k), 0, plan.seq_len, packed, work, keep_tape)
+    head_forward(plan, params, plan.seq_len, work)
+    for r in range(valid):
+        add_known(plan, params, windows.inputs, windows.target_starts[first + r], r, work)
 
 
 @subkernel
 def write_forecast(plan, row, valid, work, out):
     """out[row :] = the block's forecasts, shift and scale of each window undone."""
     for r in range(valid):
-        for d in range(plan.targets):
-            at = r * plan.targets + d
-            shift, scale = work[plan.shift + at], work[plan.scale + at]
-            for k in range(plan.horizon):
-                value = work[plan.out + at * plan.steps + k]
-                out[row + r, k, d] = value * scale + shift
+        write_row(plan, r, work, out, row + r)
+
+
+@subkernel
+def block_loss(plan, windows, first, valid, kind, delta, weight, work):
+    """Return the block's sum of losses; put ``weight`` times their derivatives in place of out."""
+    total = 0.0
+    for r in range(valid):
+        origin = windows.target_starts[first + r]
+        total = row_loss(plan, windows.targets, origin, r, kind, delta, weight, total, work)
+    for r in range(valid, ROWS):
+        no_loss(plan, r, work)
+    return total
+
+
+@subkernel
+def layers_backward(plan, steps, dy_given, packed, work, partial):
+    """Pull gradients back through all layers and ``steps`` steps.
+
+    ``dy_given``: the gradient of the top layer's output at each step is in ``plan.dy``; else that
+    of its last one is in ``plan.dh``, and the others are zero.
+    """
+    for k in range(len(plan.layers) - 1, -1, -1):
+        layer, given = layer_at(plan, k), dy_given or k < len(plan.layers) - 1
+        if given:
+            work[plan.dh : plan.dh + ROWS * layer.units] = 0
+        work[plan.dc : plan.dc + ROWS * layer.units] = 0
+        layer_backward(
+            plan.cell, layer, 0, steps, plan.steps_at_once, packed, work, partial,
+            plan.dh, plan.dc, plan.dy, given, plan.dy
+        )  # fmt: skip
 
 
 @subkernel
 def block_backward(plan, packed, windows, first, valid, work, partial):
     """Add the gradients of a block to ``partial``, from the tape and dout left in ``work``."""
-    head_backward(plan, packed, windows, first, valid, work, partial)
-    for k in range(len(plan.layers) - 1, -1, -1):
-        layer, top = layer_at(plan, k), k == len(plan.layers) - 1
-        if not top:
-            work[plan.dh : plan.dh + ROWS * layer.units] = 0
-        work[plan.dc : plan.dc + ROWS * layer.units] = 0
-        layer_backward(
-            plan.cell, layer, plan.seq_len, plan.steps_at_once, packed, work, partial,
-            plan.dh, plan.dc, plan.dy, not top
-        )  # fmt: skip
+    head_backward(plan, packed, plan.seq_len, plan.dh, work, partial)
+    for r in range(valid):
+        known_backward(plan, windows.inputs, windows.target_starts[first + r], r, work, partial)
+    layers_backward(plan, plan.seq_len, False, packed, work, partial)

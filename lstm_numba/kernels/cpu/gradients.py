@@ -6,8 +6,12 @@ the bits of a gradient do not depend on who computed which chunk.
 
 import math
 
+from numba.extending import overload
+
 from ..jit import subkernel
 from ..tile import fma, lanes, load, store, zeros
+from .cell import ONE_GATE, Plain
+from .moves import copy
 from .plan import layer_at
 
 # The sum of squares is taken in pieces of this many numbers, in a fixed order.
@@ -15,70 +19,81 @@ PIECE = 1024
 
 
 @subkernel
-def add_chunks(plan, partials, chunks, part, parts):
+def add_chunks(n_partial, partials, chunks, part, parts):
     """partials[0] += partials[1] + partials[2] + ...; one of ``parts`` parts."""
     step = 4 * lanes(partials)
-    tiles = plan.n_partial // step
+    tiles = n_partial // step
     for tile in range(tiles * part // parts, tiles * (part + 1) // parts):
         acc = load(partials, tile * step, 0, 1, 4)
         for chunk in range(1, chunks):
-            acc = acc + load(partials, chunk * plan.n_partial + tile * step, 0, 1, 4)
+            acc = acc + load(partials, chunk * n_partial + tile * step, 0, 1, 4)
         store(partials, tile * step, 0, acc)
 
 
 @subkernel
-def _copy(source, at, target, to, n):
-    """target[to : to + n] = source[at : at + n]"""
-    step = lanes(source)
-    k = 0
-    while k + step <= n:
-        store(target, to + k, 0, load(source, at + k, 0, 1, 1))
-        k += step
-    while k < n:
-        target[to + k] = source[at + k]
-        k += 1
+def _unpack_rows(cell, hidden, turn, partial, start, rows, gradient, to, part, parts):
+    """Put rows, which lie as (units / lanes, gates, lanes), into the order of the weights."""
+    width = lanes(gradient)
+    units = -(-hidden // width) * width
+    for k in range(part, rows, parts):
+        for j in range(0, hidden, width):
+            for slot in range(cell.gates):
+                gate = (slot + turn) % cell.gates
+                at = start + cell.gates * (k * units + j) + slot * width
+                place = to + (cell.gates * k + gate) * hidden + j
+                copy(partial, at, gradient, place, min(width, hidden - j))
 
 
 @subkernel
-def _unpack_rows(cell, layer, turn, partial, start, rows, gradient, to, part, parts):
-    """Put rows, which lie as (units / lanes, gates, lanes), into the order of the weights."""
-    width = lanes(gradient)
-    for k in range(part, rows, parts):
-        for j in range(0, layer.hidden, width):
-            for slot in range(cell.gates):
-                gate = (slot + turn) % cell.gates
-                at = start + cell.gates * (k * layer.units + j) + slot * width
-                place = to + (cell.gates * k + gate) * layer.hidden + j
-                _copy(partial, at, gradient, place, min(width, layer.hidden - j))
+def unpack_layer(cell, layer, partial, gradient, part, parts):
+    """Put the gradient of a layer into the order of its weights; one of ``parts`` parts."""
+    hidden, turn, row = layer.hidden, cell.x_turn, cell.gates * layer.hidden
+    to = layer.params
+    at, n = layer.partial_below, layer.below
+    _unpack_rows(cell, hidden, turn, partial, at, n, gradient, to, part, parts)
+    to, at, n = to + n * row, layer.partial_x, layer.x
+    _unpack_rows(cell, hidden, turn, partial, at, n, gradient, to, part, parts)
+    to, at, n = to + n * row, layer.partial_own, layer.own
+    _unpack_rows(cell, hidden, 0, partial, at, n, gradient, to, part, parts)
+    outs = layer.first_own + layer.own - layer.h
+    unpack_stage(cell.stage, hidden, outs, partial, gradient, part, parts)
+
+
+def unpack_stage(stage, hidden, outs, partial, gradient, part, parts):
+    """Put the gradient of a projection, (hidden, outs), in its place, if there is one."""
+
+
+@overload(unpack_stage, jit_options={"forceinline": True})
+def _unpack_stage(stage, hidden, outs, partial, gradient, part, parts):
+    def nothing(stage, hidden, outs, partial, gradient, part, parts):
+        pass
+
+    def staged(stage, hidden, outs, partial, gradient, part, parts):
+        if stage.projected:
+            at, to = stage.partial, stage.params
+            _unpack_rows(ONE_GATE, outs, 0, partial, at, hidden, gradient, to, part, parts)
+
+    return nothing if stage.instance_class is Plain else staged
 
 
 @subkernel
 def unpack_gradient(plan, partial, gradient, part, parts):
     """Put the sum of all chunks into the order of the weights; one of ``parts`` parts."""
-    cell, turn = plan.cell, plan.cell.x_turn
     for k in range(len(plan.layers)):
-        layer = layer_at(plan, k)
-        row = cell.gates * layer.hidden
-        to = layer.params
-        at, n = layer.partial_below, layer.below
-        _unpack_rows(cell, layer, turn, partial, at, n, gradient, to, part, parts)
-        to, at, n = to + n * row, layer.partial_x, layer.x
-        _unpack_rows(cell, layer, turn, partial, at, n, gradient, to, part, parts)
-        to, at, n = to + n * row, layer.partial_own, layer.own
-        _unpack_rows(cell, layer, 0, partial, at, n, gradient, to, part, parts)
+        unpack_layer(plan.cell, layer_at(plan, k), partial, gradient, part, parts)
 
     outputs = plan.targets * plan.horizon
     for k in range(part, 1 + plan.hidden, parts):
         for d in range(plan.targets):
             at = plan.partial_head + (k * plan.targets + d) * plan.steps
             to = plan.head + k * outputs + d * plan.horizon
-            _copy(partial, at, gradient, to, plan.horizon)
+            copy(partial, at, gradient, to, plan.horizon)
     for t in range(part, plan.seq_len if plan.skip else 0, parts):
         at, to = plan.partial_skip + t * plan.steps, plan.skip_params + t * plan.horizon
-        _copy(partial, at, gradient, to, plan.horizon)
+        copy(partial, at, gradient, to, plan.horizon)
     if part == 0:
         n = plan.targets * plan.future
-        _copy(partial, plan.partial_future, gradient, plan.future_params, n)
+        copy(partial, plan.partial_future, gradient, plan.future_params, n)
 
 
 @subkernel

@@ -5,7 +5,7 @@ from ..tile import ROWS, lanes, load, side_by_side, store, thirds, zeros
 from .products import add_product
 
 
-def step_forward(cell, layer, t, j, packed, work, keep_tape):
+def step_forward(cell, layer, t, j, packed, work, keep_tape, h_at, h_row):
     """zn, zr, zz = [x[t], 1] w_x;  zr, zz, un += [1, h[t]] w_h;  h[t+1] = gru_cell(...)"""
     width, units = lanes(work), layer.units
     below = layer.tape_below + t * ROWS * layer.row_below
@@ -24,9 +24,9 @@ def step_forward(cell, layer, t, j, packed, work, keep_tape):
     zr, zz, un = thirds(z)
 
     h_prev = load(work, own + layer.h + j, layer.row, ROWS, 1)
-    r, z, n, h = gru_cell(zr, zz, zn, un, h_prev)
+    r, z, n, h = gru_cell(cell.acts, zr, zz, zn, un, h_prev)
 
-    store(work, own + ROWS * layer.row + layer.h + j, layer.row, h)
+    store(work, h_at + j, h_row, h)
     if keep_tape:
         slots = layer.z + (t * units + j) * 4 * ROWS
         store(work, slots, 4 * width, n)
@@ -48,7 +48,7 @@ def step_backward(cell, layer, t, j, work, dh_at, dc_at, dy_at):
     if dy_at >= 0:
         dh = dh + load(work, dy_at + j, units, ROWS, 1)
 
-    dzr, dzz, dzn, dun, dh = gru_cell_grad(r, z, n, un, h_prev, dh)
+    dzr, dzz, dzn, dun, dh = gru_cell_grad(cell.acts, r, z, n, un, h_prev, dh)
 
     store(work, dh_at + j, units, dh)
     store(work, slots, 4 * width, dzn)

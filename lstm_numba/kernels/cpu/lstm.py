@@ -5,7 +5,7 @@ from ..tile import ROWS, lanes, load, quarters, store, zeros
 from .products import add_product
 
 
-def step_forward(cell, layer, t, j, packed, work, keep_tape):
+def step_forward(cell, layer, t, j, packed, work, keep_tape, h_at, h_row):
     """z[t] = [x[t], 1, h[t]] w;  gates[t], c[t+1], h[t+1] = lstm_cell(z[t], c[t])"""
     width, units = lanes(work), layer.units
     below = layer.tape_below + t * ROWS * layer.row_below
@@ -21,10 +21,10 @@ def step_forward(cell, layer, t, j, packed, work, keep_tape):
 
     c_prev_at = layer.c + (t * ROWS * units if keep_tape else 0) + j
     c_at = c_prev_at + (ROWS * units if keep_tape else 0)
-    i, f, g, o, c, h = lstm_cell(zi, zf, zg, zo, load(work, c_prev_at, units, ROWS, 1))
+    i, f, g, o, c, h = lstm_cell(cell.acts, zi, zf, zg, zo, load(work, c_prev_at, units, ROWS, 1))
 
     store(work, c_at, units, c)
-    store(work, own + ROWS * layer.row + layer.h + j, layer.row, h)
+    store(work, h_at + j, h_row, h)
     if keep_tape:
         gates = layer.z + (t * units + j) * 4 * ROWS
         store(work, gates, 4 * width, i)
@@ -48,7 +48,7 @@ def step_backward(cell, layer, t, j, work, dh_at, dc_at, dy_at):
     if dy_at >= 0:
         dh = dh + load(work, dy_at + j, units, ROWS, 1)
 
-    dzi, dzf, dzg, dzo, dc = lstm_cell_grad(i, f, g, o, c_prev, c, dh, dc)
+    dzi, dzf, dzg, dzo, dc = lstm_cell_grad(cell.acts, i, f, g, o, c_prev, c, dh, dc)
 
     store(work, dh_at + j, units, zeros(work, ROWS, 1))
     store(work, dc_at + j, units, dc)

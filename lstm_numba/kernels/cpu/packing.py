@@ -1,50 +1,86 @@
 """Weights in the order in which the products read them, made once per update."""
 
+from numba.extending import overload
+
 from ..jit import subkernel
 from ..tile import lanes, load, store
+from .cell import ONE_GATE, Plain
 from .plan import layer_at
 
 
 @subkernel
-def _pack_forward(cell, layer, params, packed, part, parts):
-    """w: for each vector of units all rows of the weight matrix, the gates side by side."""
-    width, hidden, gates = lanes(params), layer.hidden, cell.gates
-    inputs = layer.below + layer.x + layer.own
-    for block in range(part, layer.units // width, parts):
+def _pack_forward(cell, hidden, inputs, turned, params, start, packed, place, part, parts):
+    """w: for each vector of units all ``inputs`` rows of the weight matrix, gates side by side.
+
+    ``turned`` of the rows belong to x, see ``x_turn`` in ``cell.py``.
+    """
+    width, gates = lanes(params), cell.gates
+    for block in range(part, -(-hidden // width), parts):
         j = block * width
         valid = min(width, hidden - j)
         for k in range(inputs):
-            turn = cell.x_turn if k < layer.below + layer.x else 0
+            turn = cell.x_turn if k < turned else 0
             for slot in range(gates):
                 gate = (slot + turn) % gates
-                source = layer.params + (k * gates + gate) * hidden + j
-                place = layer.w + ((block * inputs + k) * gates + slot) * width
-                store(packed, place, 0, load(params, source, 0, 1, 1))
+                source = start + (k * gates + gate) * hidden + j
+                to = place + ((block * inputs + k) * gates + slot) * width
+                store(packed, to, 0, load(params, source, 0, 1, 1))
                 for unused in range(valid, width):
-                    packed[place + unused] = 0
+                    packed[to + unused] = 0
 
 
 @subkernel
-def _pack_transposed(cell, layer, turn, params, start, columns, packed, place, part, parts):
+def _pack_transposed(cell, hidden, turn, params, start, columns, packed, place, part, parts):
     """w_back: transpose ``columns`` rows of the weight matrix into panels of 4, 2 or 1 vectors."""
-    width, hidden, gates = lanes(params), layer.hidden, cell.gates
-    padded = -(-columns // width) * width
+    width, gates = lanes(params), cell.gates
+    units, padded = -(-hidden // width) * width, -(-columns // width) * width
     n = 0
     while n < padded:
         left = (padded - n) // width
         panel = width * (4 if left >= 4 else 2 if left >= 2 else 1)
-        for block in range(part, layer.units // width, parts):
+        for block in range(part, units // width, parts):
             for slot in range(gates):
                 gate = (slot + turn) % gates
                 for lane in range(width):
                     j = block * width + lane
                     q = (block * gates + slot) * width + lane
-                    to = place + n * gates * layer.units + q * panel
+                    to = place + n * gates * units + q * panel
                     for column in range(panel):
                         inside = j < hidden and n + column < columns
                         source = start + ((n + column) * gates + gate) * hidden + j
                         packed[to + column] = params[source] if inside else 0
         n += panel
+
+
+@subkernel
+def pack_layer(cell, layer, params, packed, part, parts):
+    """Do one of ``parts`` parts of the packing of a layer; the parts may run side by side."""
+    hidden, outs = layer.hidden, layer.first_own + layer.own - layer.h
+    x, turned, inputs = layer.params, layer.below + layer.x, layer.below + layer.x + layer.own
+    h = x + (inputs - outs) * cell.gates * hidden
+    below, turn = layer.below, cell.x_turn
+    _pack_forward(cell, hidden, inputs, turned, params, x, packed, layer.w, part, parts)
+    _pack_transposed(cell, hidden, turn, params, x, below, packed, layer.w_back_x, part, parts)
+    _pack_transposed(cell, hidden, 0, params, h, outs, packed, layer.w_back_h, part, parts)
+    pack_stage(cell.stage, hidden, outs, params, packed, part, parts)
+
+
+def pack_stage(stage, hidden, outs, params, packed, part, parts):
+    """Pack the weights of a projection, (hidden, outs), if there is one."""
+
+
+@overload(pack_stage, jit_options={"forceinline": True})
+def _pack_stage(stage, hidden, outs, params, packed, part, parts):
+    def nothing(stage, hidden, outs, params, packed, part, parts):
+        pass
+
+    def staged(stage, hidden, outs, params, packed, part, parts):
+        if stage.projected:
+            w, back, start = stage.w, stage.w_back, stage.params
+            _pack_forward(ONE_GATE, outs, hidden, 0, params, start, packed, w, part, parts)
+            _pack_transposed(ONE_GATE, outs, 0, params, start, hidden, packed, back, part, parts)
+
+    return nothing if stage.instance_class is Plain else staged
 
 
 @subkernel
@@ -63,14 +99,7 @@ def _pack_head(plan, params, packed, part, parts):
 
 @subkernel
 def pack_weights(plan, params, packed, part, parts):
-    """Do one of ``parts`` parts of the packing; the parts may run side by side."""
-    cell = plan.cell
+    """Do one of ``parts`` parts of the packing of a network."""
     for k in range(len(plan.layers)):
-        layer = layer_at(plan, k)
-        _pack_forward(cell, layer, params, packed, part, parts)
-        x, n, to = layer.params, layer.below, layer.w_back_x
-        _pack_transposed(cell, layer, cell.x_turn, params, x, n, packed, to, part, parts)
-        n, to = layer.hidden, layer.w_back_h
-        h = layer.params + (layer.below + layer.x + layer.own - n) * cell.gates * n
-        _pack_transposed(cell, layer, 0, params, h, n, packed, to, part, parts)
+        pack_layer(plan.cell, layer_at(plan, k), params, packed, part, parts)
     _pack_head(plan, params, packed, part, parts)

@@ -106,65 +106,108 @@ NORMS = {None: 0, "last": 1, "level": 2}
 _DZ_BYTES = 1 << 18
 
 
-def _up(n, multiple):
+def round_up(n, multiple):
+    """Return the smallest multiple that is not less than ``n``."""
     return -(-n // multiple) * multiple
 
 
-class _Offsets:
+class Offsets:
     """Hand out consecutive pieces of a flat array, each on a vector boundary."""
 
     def __init__(self, lanes):
         self.size, self._lanes = 0, lanes
 
     def take(self, n):
+        """Return where the next ``n`` numbers begin."""
         start = self.size
-        self.size += _up(n, self._lanes)
+        self.size += round_up(n, self._lanes)
         return start
+
+
+class Places(NamedTuple):
+    """What is handed out of each flat array so far."""
+
+    lanes: int
+    packed: Offsets
+    work: Offsets
+    partial: Offsets
+
+    @classmethod
+    def of(cls, lanes):
+        """Return places of which nothing is handed out."""
+        return cls(lanes, *(Offsets(lanes) for _ in range(3)))
+
+
+def steps_at_once(cell, units, lanes):
+    """Return after how many steps back the weight gradients are taken."""
+    return max(1, _DZ_BYTES // (ROWS * cell.slots * units * (VECTOR_BYTES // lanes)))
+
+
+def make_layer(cell, places, seq_len, features, hidden, outs, params, below=0, tape_below=(0, 0)):
+    """Lay out one layer; return it, and where the parameters of the next begin.
+
+    Parameters
+    ----------
+    features, below : int
+        Inputs that stand in the layer's own tape, and in another, which is at ``tape_below`` with
+        rows of a length given there; one of the two is 0.
+    outs : int
+        Numbers that a step hands to the next: ``hidden``, or the size of their projection.
+    """
+    lanes, _, work, partial = places
+    units, columns = round_up(hidden, lanes), cell.gates * round_up(hidden, lanes)
+    outs_up, h = round_up(outs, lanes), round_up(features + 1, lanes)
+    # The bias of an x apart is the same 1, before h, as that of h.
+    x, own = (features + 1, 0) if cell.x_apart else (0, features)
+    own += 1 + outs
+    rows = below + x + own
+    layer = Layer(
+        below=below,
+        x=x,
+        own=own,
+        hidden=hidden,
+        units=units,
+        row=h + outs_up,
+        first_x=h - 1 - features,
+        first_own=h + outs - own,
+        h=h,
+        tape=work.take((seq_len + ROWS) * ROWS * (h + outs_up)),
+        tape_below=tape_below[0],
+        row_below=tape_below[1],
+        c=work.take((seq_len + 1) * ROWS * units),
+        z=work.take(seq_len * ROWS * cell.slots * units),
+        w=places.packed.take(rows * columns),
+        w_back_h=places.packed.take(columns * outs_up),
+        w_back_x=places.packed.take(columns * round_up(below, lanes)),
+        params=params,
+        partial_below=partial.take(round_up(below, ROWS) * columns),
+        partial_x=partial.take(round_up(x, ROWS) * columns),
+        partial_own=partial.take(round_up(own, ROWS) * columns),
+    )
+    return layer, params + rows * cell.gates * hidden
 
 
 def make_plan(network, lanes):
     """Return the ``Plan`` of a network, for vectors of ``lanes`` numbers."""
     cell = CELLS[network.cell]
     hidden, seq_len, horizon = network.hidden_size, network.seq_len, network.horizon
-    units, steps = _up(hidden, lanes), _up(horizon, lanes)
-    outputs, columns = horizon * network.targets, cell.gates * units
-    itemsize = VECTOR_BYTES // lanes
-    packed, work, partial = (_Offsets(lanes) for _ in range(3))
-    params, layers = 0, []
+    units, steps = round_up(hidden, lanes), round_up(horizon, lanes)
+    outputs = horizon * network.targets
+    dy_given = network.stateful or network.num_layers > 1
+    places = Places.of(lanes)
+    _, packed, work, partial = places
+    layers, params = [], 0
 
     for k in range(network.num_layers):
-        below, features = (hidden, 0) if k else (0, network.features)
-        # The bias of an x apart is the same 1, before h, as that of h.
-        x, own = (features + 1, 0) if cell.x_apart else (0, features)
-        own += 1 + hidden
-        h = _up(features + 1, lanes)
-        rows = below + x + own
-        layers.append(
-            Layer(
-                below=below,
-                x=x,
-                own=own,
-                hidden=hidden,
-                units=units,
-                row=h + units,
-                first_x=h - 1 - features,
-                first_own=h + hidden - own,
-                h=h,
-                tape=work.take((seq_len + ROWS) * ROWS * (h + units)),
-                tape_below=layers[-1].tape + ROWS * layers[-1].row + layers[-1].h if k else 0,
-                row_below=layers[-1].row if k else 0,
-                c=work.take((seq_len + 1) * ROWS * units),
-                z=work.take(seq_len * ROWS * cell.slots * units),
-                w=packed.take(rows * columns),
-                w_back_h=packed.take(columns * units),
-                w_back_x=packed.take(columns * _up(below, lanes)),
-                params=params,
-                partial_below=partial.take(_up(below, ROWS) * columns),
-                partial_x=partial.take(_up(x, ROWS) * columns),
-                partial_own=partial.take(_up(own, ROWS) * columns),
-            )
+        features, below, tape_below = network.features, 0, (0, 0)
+        if k:
+            under = layers[-1]
+            after_step_0 = under.tape + ROWS * under.row + under.h
+            features, below, tape_below = 0, hidden, (after_step_0, under.row)
+        layer, params = make_layer(
+            cell, places, seq_len, features, hidden, hidden, params, below, tape_below
         )
-        params += rows * cell.gates * hidden
+        layers.append(layer)
 
     head = params
     skip = head + (1 + hidden) * outputs
@@ -180,7 +223,7 @@ def make_plan(network, lanes):
         skip=int(network.skip),
         norm=NORMS[network.window_norm],
         steps=steps,
-        steps_at_once=max(1, _DZ_BYTES // (ROWS * cell.slots * units * itemsize)),
+        steps_at_once=steps_at_once(cell, units, lanes),
         head=head,
         skip_params=skip,
         future_params=future,
@@ -189,15 +232,15 @@ def make_plan(network, lanes):
         n_packed=packed.size,
         dh=work.take(ROWS * units),
         dc=work.take(ROWS * units),
-        dy=work.take(seq_len * ROWS * units if network.num_layers > 1 else 0),
+        dy=work.take(seq_len * ROWS * units if dy_given else 0),
         out=work.take(ROWS * network.targets * steps),
         shift=work.take(ROWS * network.targets),
         scale=work.take(ROWS * network.targets),
         # The work of two threads must not share a cache line.
         n_work=work.size + 4 * ROWS * lanes,
-        partial_head=partial.take(_up(1 + hidden, ROWS) * network.targets * steps),
-        partial_skip=partial.take(_up(seq_len, ROWS) * steps if network.skip else 0),
+        partial_head=partial.take(round_up(1 + hidden, ROWS) * network.targets * steps),
+        partial_skip=partial.take(round_up(seq_len, ROWS) * steps if network.skip else 0),
         partial_future=partial.take(network.targets * network.future),
-        n_partial=_up(partial.size, 4 * lanes),
+        n_partial=round_up(partial.size, 4 * lanes),
         layers=np.array(layers, dtype=np.int64),
     )

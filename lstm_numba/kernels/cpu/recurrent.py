@@ -1,7 +1,8 @@
-"""A recurrent layer on a block of ROWS rows: through all of time, forward and backward.
+"""A recurrent layer on a block of ROWS rows: through time, forward and backward.
 
 What differs from cell to cell is in ``lstm.py``, ``gru.py`` and ``rnn.py``, one step each:
-``step_forward``, ``step_backward`` and ``gate_tile``, chosen by the type of the cell.
+``step_forward``, ``step_backward`` and ``gate_tile``, chosen by the type of the cell. What may
+follow a step is in ``stage.py``.
 """
 
 from numba.extending import overload
@@ -11,12 +12,22 @@ from ..tile import ROWS, lanes
 from . import gru, lstm, rnn
 from .cell import GRU, LSTM, SimpleRNN
 from .products import add_dz_product, add_weight_gradient
+from .stage import (
+    add_stage_gradient,
+    after_step,
+    after_step_backward,
+    before_step_backward,
+    h_of_step,
+)
 
 _CELLS = {LSTM: lstm, GRU: gru, SimpleRNN: rnn}
 
 
-def step_forward(cell, layer, t, j, packed, work, keep_tape):
-    """Compute h of step t + 1, and the tape, for one vector of units from unit ``j`` on."""
+def step_forward(cell, layer, t, j, packed, work, keep_tape, h_at, h_row):
+    """Compute h of step t + 1, and the tape, for one vector of units from unit ``j`` on.
+
+    Row r of h goes to ``h_at + r h_row + j``.
+    """
 
 
 def step_backward(cell, layer, t, j, work, dh_at, dc_at, dy_at):
@@ -31,7 +42,7 @@ def gate_tile(cell, array):
 
 
 @overload(step_forward, jit_options={"forceinline": True})
-def _step_forward(cell, layer, t, j, packed, work, keep_tape):
+def _step_forward(cell, layer, t, j, packed, work, keep_tape, h_at, h_row):
     return _CELLS[cell.instance_class].step_forward
 
 
@@ -46,20 +57,24 @@ def _gate_tile(cell, array):
 
 
 @subkernel
-def layer_forward(cell, layer, seq_len, packed, work, keep_tape):
-    """Run one layer over a block, oldest step first.
+def layer_forward(cell, layer, first, last, packed, work, keep_tape):
+    """Run one layer over a block, from step ``first`` to step ``last`` - 1.
 
-    ``work`` holds x and slot 0 of h and c; the rest is written. Without ``keep_tape`` only h is
-    kept for all steps.
+    ``work`` holds x, and slot ``first`` of h and c; the rest is written. Without ``keep_tape`` only
+    h is kept for all steps.
     """
-    for t in range(seq_len):
+    for t in range(first, last):
+        h_at, h_row = h_of_step(cell.stage, layer, t)
         for j in range(0, layer.units, lanes(work)):
-            step_forward(cell, layer, t, j, packed, work, keep_tape)
+            step_forward(cell, layer, t, j, packed, work, keep_tape, h_at, h_row)
+        after_step(cell.stage, layer, t, packed, work)
 
 
 @subkernel
-def layer_backward(cell, layer, seq_len, at_once, packed, work, partial, dh, dc, dy, dy_given):
-    """Pull gradients back through one layer over a block, newest step first.
+def layer_backward(
+    cell, layer, first, last, at_once, packed, work, partial, dh, dc, dy, dy_given, dx
+):
+    """Pull gradients back through one layer over a block, from step ``last`` - 1 to ``first``.
 
         dh[t] += dz[t] w_h^T       dx[t] = dz[t] w_x^T
         dw += sum over t of [x[t], 1, h[t]]^T dz[t]
@@ -69,36 +84,44 @@ def layer_backward(cell, layer, seq_len, at_once, packed, work, partial, dh, dc,
     at_once : int
         Steps after which the weight gradients are taken, from dz that is still in cache.
     dh, dc : int
-        Places in ``work`` of (ROWS, units): in, the gradients of the final state; out, those of
-        the initial state.
+        Places in ``work`` of (ROWS, outs) and (ROWS, units): in, the gradients of the state after
+        the newest step; out, those of the state before the oldest.
     dy : int
-        Place of (seq_len, ROWS, units): in, the gradient of each step's output, if ``dy_given``;
-        out, dx for the layer below, if there is one.
+        Place of (seq_len, ROWS, outs): in, the gradient of each step's output, if ``dy_given``.
+    dx : int
+        Place of (seq_len, ROWS, inputs): out, the gradient of what the layer reads from below, if
+        it does; -1 if nobody asks. May be ``dy`` where both have the same size.
     """
-    units, tile = layer.units, gate_tile(cell, work)
+    units, outs, tile = layer.units, layer.row - layer.h, gate_tile(cell, work)
+    inputs = -(-layer.below // lanes(work)) * lanes(work)
     z_h = layer.z + cell.h_slot * lanes(work)
     tape_x, tape_own = layer.tape + layer.first_x, layer.tape + layer.first_own
-    for last in range(seq_len, 0, -at_once):
-        first = max(0, last - at_once)
-        for t in range(last - 1, first - 1, -1):
-            dy_t, z_t = dy + t * ROWS * units, t * ROWS * cell.slots * units
+    for stop in range(last, first, -at_once):
+        start = max(first, stop - at_once)
+        for t in range(stop - 1, start - 1, -1):
+            z_t = t * ROWS * cell.slots * units
+            dy_t = dy + t * ROWS * outs if dy_given else -1
+            dh_t, dy_t = before_step_backward(cell.stage, layer, t, packed, work, dh, dy_t)
             for j in range(0, units, lanes(work)):
-                step_backward(cell, layer, t, j, work, dh, dc, dy_t if dy_given else -1)
-            add_dz_product(cell, units, work, z_h + z_t, packed, layer.w_back_h, units, dh)
-            if layer.below > 0:
-                work[dy_t : dy_t + ROWS * units] = 0
+                step_backward(cell, layer, t, j, work, dh_t, dc, dy_t)
+            add_dz_product(cell, units, work, z_h + z_t, packed, layer.w_back_h, outs, dh)
+            after_step_backward(cell.stage, layer, work, dh)
+            if layer.below > 0 and dx >= 0:
+                dx_t = dx + t * ROWS * inputs
+                work[dx_t : dx_t + ROWS * inputs] = 0
                 z_x = layer.z + z_t
-                add_dz_product(cell, units, work, z_x, packed, layer.w_back_x, units, dy_t)
+                add_dz_product(cell, units, work, z_x, packed, layer.w_back_x, inputs, dx_t)
 
         add_weight_gradient(
             tile, cell, units, work, layer.tape_below, layer.row_below, layer.below,
-            layer.z, first, last, partial, layer.partial_below
+            layer.z, start, stop, partial, layer.partial_below
         )  # fmt: skip
         add_weight_gradient(
             tile, cell, units, work, tape_x, layer.row, layer.x,
-            layer.z, first, last, partial, layer.partial_x
+            layer.z, start, stop, partial, layer.partial_x
         )  # fmt: skip
         add_weight_gradient(
             tile, cell, units, work, tape_own, layer.row, layer.own,
-            z_h, first, last, partial, layer.partial_own
+            z_h, start, stop, partial, layer.partial_own
         )  # fmt: skip
+        add_stage_gradient(cell.stage, layer, start, stop, work, partial)

@@ -5,7 +5,7 @@ from ..tile import ROWS, lanes, load, store, zeros
 from .products import add_product
 
 
-def step_forward(cell, layer, t, j, packed, work, keep_tape):
+def step_forward(cell, layer, t, j, packed, work, keep_tape, h_at, h_row):
     """h[t+1] = rnn_cell([x[t], 1, h[t]] w)"""
     width = lanes(work)
     below = layer.tape_below + t * ROWS * layer.row_below
@@ -17,11 +17,11 @@ def step_forward(cell, layer, t, j, packed, work, keep_tape):
     z = add_product(z, work, below, layer.row_below, 1, layer.below, packed, w, width)
     inputs = own + layer.first_own
     z = add_product(z, work, inputs, layer.row, 1, layer.own, packed, w_own, width)
-    h = rnn_cell(z)
+    slot, h = rnn_cell(cell.acts, z)
 
-    store(work, own + ROWS * layer.row + layer.h + j, layer.row, h)
+    store(work, h_at + j, h_row, h)
     if keep_tape:
-        store(work, layer.z + (t * layer.units + j) * ROWS, width, h)
+        store(work, layer.z + (t * layer.units + j) * ROWS, width, slot)
 
 
 def step_backward(cell, layer, t, j, work, dh_at, dc_at, dy_at):
@@ -31,7 +31,7 @@ def step_backward(cell, layer, t, j, work, dh_at, dc_at, dy_at):
     dh = load(work, dh_at + j, units, ROWS, 1)
     if dy_at >= 0:
         dh = dh + load(work, dy_at + j, units, ROWS, 1)
-    dz = rnn_cell_grad(load(work, slot, width, ROWS, 1), dh)
+    dz = rnn_cell_grad(cell.acts, load(work, slot, width, ROWS, 1), dh)
     store(work, dh_at + j, units, zeros(work, ROWS, 1))
     store(work, slot, width, dz)
 

@@ -18,7 +18,7 @@ def start_stream(plan, params, packed, work):
 
 
 @kernel
-def stream_step(plan, params, packed, windows, x, work, out):
+def stream_step(plan, params, packed, x, work, out):
     """Advance the state in row 0 of a block by one observation, and forecast from it.
 
     The other rows of the block are computed along, and not used: one kernel serves streams and
@@ -36,8 +36,8 @@ def stream_step(plan, params, packed, windows, x, work, out):
     for k in range(plan.features):
         work[bottom.tape + bottom.first_x + k] = x[k]
     for k in range(len(plan.layers)):
-        layer_forward(plan.cell, layer_at(plan, k), 1, packed, work, False)
-    head_forward(plan, params, windows, 0, 0, work)
+        layer_forward(plan.cell, layer_at(plan, k), 0, 1, packed, work, False)
+    head_forward(plan, params, 1, work)
     for k in range(len(plan.layers)):
         layer = layer_at(plan, k)
         now, before = layer.tape + ROWS * layer.row + layer.h, layer.tape + layer.h

@@ -13,9 +13,8 @@ import numpy as np
 from ..jit import kernel, subkernel
 from ..tile import ROWS, lanes
 from ..updates import adam, adam_rate
-from .block import block_backward, block_forward, write_forecast
+from .block import block_backward, block_forward, block_loss, write_forecast
 from .gradients import add_chunks, norm_of_pieces, square_pieces, unpack_gradient
-from .head import head_loss
 from .packing import pack_weights
 from .subnormals import flush_subnormals, restore_subnormals
 from .team import TICKET, atomic_add, atomic_write, meet
@@ -88,13 +87,21 @@ def _train_chunk(plan, windows, start, n, chunk, chunks, step, buffers, work):
             work,
             step.tape,
         )
-        total += head_loss(plan, windows, first, valid, step.loss, step.huber_delta, weight, work)
+        total += block_loss(plan, windows, first, valid, step.loss, step.huber_delta, weight, work)
         block_backward(plan, buffers.packed, windows, first, valid, work, partial)
     return total
 
 
 @subkernel
-def _update(plan, step, steps_done, buffers, rank, size, shared):
+def sum_gradient(plan, chunks, buffers, rank, size, shared):
+    """Put the sum of the gradients of all chunks into ``buffers.gradient``."""
+    add_chunks(plan.n_partial, buffers.partials, chunks, rank, size)
+    meet(shared, size)
+    unpack_gradient(plan, buffers.partials, buffers.gradient, rank, size)
+
+
+@subkernel
+def clip_and_update(plan, step, steps_done, buffers, rank, size, shared):
     """Clip the gradient to a global norm and take one step of Adam."""
     width = lanes(buffers.gradient)
     n = plan.n_params
@@ -169,14 +176,12 @@ def train_batches(
             chunk = atomic_add(shared, TICKET, 1)
         meet(shared, size)
 
-        add_chunks(plan, buffers.partials, chunks, rank, size)
-        meet(shared, size)
-        unpack_gradient(plan, buffers.partials, buffers.gradient, rank, size)
+        sum_gradient(plan, chunks, buffers, rank, size, shared)
         for chunk in range(chunks):
             total += buffers.losses[chunk] * per_window
         meet(shared, size)
         if update:
-            _update(plan, step, steps_done + batch - first, buffers, rank, size, shared)
+            clip_and_update(plan, step, steps_done + batch - first, buffers, rank, size, shared)
     restore_subnormals(mode)
     return total
 
@@ -200,7 +205,7 @@ def infer(plan, windows, step, losses, out, buffers, rank, size, shared):
         if len(out) > 0:
             write_forecast(plan, row, valid, work, out)
         if len(losses) > 0:
-            losses[block] = head_loss(
+            losses[block] = block_loss(
                 plan, windows, row, valid, step.loss, step.huber_delta, 0.0, work
             )
     restore_subnormals(mode)

@@ -1,0 +1,120 @@
+"""The matrix product that everything but the recurrence itself is made of."""
+
+from numba import cuda
+
+from . import registers
+from .registers import add_outer
+
+# Threads of a block, and outputs that it computes: TILE x TILE.
+TILE = 16
+# One more than a row holds, so that a column lies in different banks of shared memory.
+_PITCH = TILE + 1
+
+
+@cuda.jit
+def plain_product(m, n, k, chunks, a, a_row, a_column, b, b_row, b_column, out, out_chunk, out_row):
+    """out[chunk, row, column] = sum over the chunk's i of a[row, i] b[i, column].
+
+    One thread per output, one layer of the grid per chunk of the sum. Both factors pass through
+    shared memory, so that each number is read from far away once per tile.
+    """
+    a_tile = cuda.shared.array((TILE, _PITCH), a.dtype)
+    b_tile = cuda.shared.array((TILE, _PITCH), a.dtype)
+    x, y, chunk = cuda.threadIdx.x, cuda.threadIdx.y, cuda.blockIdx.z
+    row, column = cuda.blockIdx.y * TILE + y, cuda.blockIdx.x * TILE + x
+    first, last = chunk * k // chunks, (chunk + 1) * k // chunks
+
+    zero = a.dtype.type(0)
+    total = zero
+    for start in range(first, last, TILE):
+        a_tile[y, x] = zero
+        b_tile[y, x] = zero
+        if row < m and start + x < last:
+            a_tile[y, x] = a[row * a_row + (start + x) * a_column]
+        if start + y < last and column < n:
+            b_tile[y, x] = b[(start + y) * b_row + column * b_column]
+        cuda.syncthreads()
+        for i in range(TILE):
+            total += a_tile[y, i] * b_tile[i, x]
+        cuda.syncthreads()
+    if row < m and column < n:
+        out[chunk * out_chunk + row * out_row + column] = total
+
+
+# The product for float32: a block's outputs are SIDE x SIDE, a thread's 4 x 4, and DEPTH numbers of
+# the sum are in shared memory at a time.
+SIDE, DEPTH, _THREADS = 64, 16, 256
+# Rows of 16 bytes' alignment, each beginning in another bank.
+_WIDE = SIDE + 4
+_STORED = DEPTH * _WIDE
+_READS = SIDE * DEPTH // _THREADS
+
+
+@cuda.jit
+def tiled_product(m, n, k, chunks, a, a_row, a_column, b, b_row, b_column, out, out_chunk, out_row):
+    """``plain_product`` with 16 outputs per thread, so that four reads serve 16 multiply-adds."""
+    a_tile = cuda.shared.array(_STORED, a.dtype, alignment=16)
+    b_tile = cuda.shared.array(_STORED, a.dtype, alignment=16)
+    thread, chunk = cuda.threadIdx.x, cuda.blockIdx.z
+    first_row, first_column = cuda.blockIdx.y * SIDE, cuda.blockIdx.x * SIDE
+    first, last = chunk * k // chunks, (chunk + 1) * k // chunks
+    y, x = thread // 16 * 4, thread % 16 * 4
+    busy = first_row + y < m and first_column + x < n
+
+    zero = a.dtype.type(0)
+    four = zero, zero, zero, zero
+    total = four + four + four + four
+    # Neighbouring threads read neighbouring numbers, whichever way a matrix lies: a thread reads
+    # _READS numbers, each `a_along` further in the sum and `a_across` rows (b: columns) away.
+    a_i, a_at, a_along, a_across = thread // SIDE, thread % SIDE, _THREADS // SIDE, 0
+    if a_column == 1:
+        a_i, a_at, a_along, a_across = thread % DEPTH, thread // DEPTH, 0, _THREADS // DEPTH
+    b_i, b_at, b_along, b_across = thread // SIDE, thread % SIDE, _THREADS // SIDE, 0
+    if b_row == 1:
+        b_i, b_at, b_along, b_across = thread % DEPTH, thread // DEPTH, 0, _THREADS // DEPTH
+    a_place = (first_row + a_at) * a_row + (first + a_i) * a_column
+    b_place = (first_column + b_at) * b_column + (first + b_i) * b_row
+    a_step, b_step = a_across * a_row + a_along * a_column, b_across * b_column + b_along * b_row
+
+    for start in range(first, last, DEPTH):
+        for r in range(_READS):
+            i, at = a_i + r * a_along, a_at + r * a_across
+            inside = first_row + at < m and start + i < last
+            a_tile[i * _WIDE + at] = a[a_place + r * a_step] if inside else zero
+            i, at = b_i + r * b_along, b_at + r * b_across
+            inside = first_column + at < n and start + i < last
+            b_tile[i * _WIDE + at] = b[b_place + r * b_step] if inside else zero
+        a_place += DEPTH * a_column
+        b_place += DEPTH * b_row
+        cuda.syncthreads()
+        if busy:
+            for i in range(DEPTH):
+                total = add_outer(total, a_tile, i * _WIDE + y, b_tile, i * _WIDE + x)
+        cuda.syncthreads()
+    for r in range(4):
+        for s in range(4):
+            row, column = first_row + y + r, first_column + x + s
+            if row < m and column < n:
+                out[chunk * out_chunk + row * out_row + column] = total[4 * r + s]
+
+
+def product(shape, a, b, out, chunks=1):
+    """Put the product of two matrices into a third; launch, do not wait.
+
+    Parameters
+    ----------
+    shape : (m, n, k)
+        out (m, n) = a (m, k) b (k, n)
+    a, b : (flat array, stride of rows, stride of columns)
+    out : (flat array, stride of chunks, stride of rows)
+    chunks : int
+        Parts into which the sum over k is cut, each with an output of its own.
+    """
+    m, n, k = shape
+    tiled = registers.AVAILABLE and out[0].dtype == "float32"
+    side = SIDE if tiled else TILE
+    grid = -(-n // side), -(-m // side), chunks
+    if tiled:
+        tiled_product[grid, _THREADS](m, n, k, chunks, *a, *b, *out)
+    else:
+        plain_product[grid, (TILE, TILE)](m, n, k, chunks, *a, *b, *out)

@@ -1,0 +1,90 @@
+"""The weights of a stack of recurrent layers: names, gradients, initial values, penalties."""
+
+import numpy as np
+
+from ..kernels.cpu import VECTOR_BYTES
+from .constraints import constraint
+from .inits import initializer
+from .params import ParamLayout
+from .regularizers import regularizer
+
+ROLES = "kernel", "recurrent", "bias"
+
+
+def _role(name):
+    """Return which initializer, regularizer and constraint a weight has."""
+    if name.startswith("bias"):
+        return "bias"
+    return "kernel" if name.startswith("weight_ih") else "recurrent"
+
+
+class LayerWeights:
+    """Weights and gradients of all layers and directions, each in one flat array.
+
+    Parameters
+    ----------
+    shapes : dict of str to tuple of int
+        Names, and shapes as weights are stored: inputs x outputs.
+    dtype : "float32" or "float64"
+    has_bias : bool
+        Without one there are biases all the same, of zeros that nobody sees.
+    regularizers, constraints : dict of str to object
+        What was asked for, by role: "kernel", "recurrent", "bias".
+
+    Attributes
+    ----------
+    params, grads : array
+        Flat; ``params`` is longer than its weights by what products may read beyond the end.
+    first : dict of str to int
+        Where each weight begins.
+    """
+
+    def __init__(self, shapes, dtype, has_bias, regularizers, constraints):
+        self._layout = ParamLayout(shapes)
+        self._has_bias = has_bias
+        self._regularizers = {role: regularizer(regularizers[role]) for role in ROLES}
+        self._constraints = {role: constraint(constraints[role]) for role in ROLES}
+        lanes = VECTOR_BYTES // np.dtype(dtype).itemsize
+        self.params = np.zeros(self._layout.size + 4 * lanes, dtype)
+        self.grads = np.zeros(self._layout.size, dtype)
+        self.first = {name: part.start for name, part in self._layout.slices.items()}
+
+    def _stored(self, flat):
+        """Yield name, role and view of each weight that can be seen, as it is stored."""
+        for name, view in self._layout.views(flat).items():
+            if self._has_bias or _role(name) != "bias":
+                yield name, _role(name), view
+
+    def named(self, flat):
+        """Return views by name, in torch's shapes."""
+        return {name: view.T for name, _, view in self._stored(flat)}
+
+    def draw(self, rng, initializers, hidden_size, unit_forget_bias):
+        """Draw all weights from the initializers, a dict by role."""
+        draws = {role: initializer(initializers[role], hidden_size) for role in ROLES}
+        for _, role, stored in self._stored(self.params):
+            stored[...] = draws[role](rng, *stored.shape)
+            if role == "bias" and unit_forget_bias:
+                stored[hidden_size : 2 * hidden_size] = 1
+
+    def constrain(self):
+        """Bring the weights back to what the constraints allow."""
+        for _, role, stored in self._stored(self.params):
+            if self._constraints[role] is not None:
+                stored[...] = self._constraints[role].apply(stored)
+
+    def penalty(self):
+        """Return the sum of the regularizers' penalties."""
+        return sum(
+            self._regularizers[role].penalty(stored)
+            for _, role, stored in self._stored(self.params)
+            if self._regularizers[role] is not None
+        )
+
+    def add_gradient(self, gradient):
+        """Add a flat gradient, and the penalties', to ``grads``."""
+        self.grads += gradient
+        both = zip(self._stored(self.params), self._stored(self.grads), strict=True)
+        for (_, role, stored), (_, _, grad) in both:
+            if self._regularizers[role] is not None:
+                grad += self._regularizers[role].gradient(stored)

@@ -1,0 +1,194 @@
+"""A stricter scheduler for Numba's CUDA simulator.
+
+Numba's own runs each CUDA thread as a thread of the system: slow, and in an order that hides
+mistakes. Here the threads of a block take turns, from barrier to barrier, in an order drawn from a
+seed. What a kernel reads without having written it is NaN, in shared memory and in new device
+arrays. So a missing barrier shows as a result that changes with the seed, a value that was
+forgotten as NaN, and a barrier that not all threads of a block reach is an error.
+"""
+
+import random
+import sys
+from collections import namedtuple
+from contextlib import contextmanager
+
+import numpy as np
+from greenlet import getcurrent, greenlet
+from numba import cuda
+from numba.cuda.simulator import kernel as numba_kernel
+from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
+
+from lstm_numba.kernels.cuda import registers
+
+Dim3 = namedtuple("Dim3", "x y z")
+
+# The arguments of the last launch of each kernel: (module, name) -> list of kinds.
+launches = {}
+
+_seed = None
+
+
+def _unwritten(shape, dtype):
+    array = np.empty(shape, dtype)
+    array.view(np.uint8).reshape(-1)[:] = 0xFF  # NaN as a float, -1 as an integer
+    return array
+
+
+class _Thread(greenlet):
+    """One CUDA thread: runs until it has to wait for others."""
+
+    def __init__(self, run, index, number):
+        super().__init__(run)
+        self.index, self.warp, self.lane = index, number // 32, number % 32
+        self.waits = self.answer = None
+
+
+class _Shuffle(namedtuple("_Shuffle", "value lane")):
+    """A number offered to the warp, and the lane whose number is wanted."""
+
+
+class _Shared:
+    """Shared memory of one block; an array is known by the place in the code that asks for it."""
+
+    def __init__(self):
+        self._arrays = {}
+
+    def array(self, shape, dtype, alignment=None):
+        frame = sys._getframe(1)
+        key = frame.f_code, frame.f_lasti
+        if key not in self._arrays:
+            self._arrays[key] = _unwritten(shape, dtype)
+        return self._arrays[key]
+
+
+class _Cuda:
+    """What stands for ``numba.cuda`` inside a kernel."""
+
+    def __init__(self, grid, block):
+        self.gridDim, self.blockDim = Dim3(*grid), Dim3(*block)
+        self.blockIdx = self.shared = None
+
+    threadIdx = property(lambda self: getcurrent().index)
+
+    def grid(self, ndim):
+        at = [
+            block * size + thread
+            for block, size, thread in zip(
+                self.blockIdx, self.blockDim, self.threadIdx, strict=True
+            )
+        ]
+        return at[0] if ndim == 1 else tuple(at[:ndim])
+
+    def syncthreads(self):
+        getcurrent().parent.switch("barrier")
+
+    def shfl_xor_sync(self, mask, value, lanes):
+        thread = getcurrent()
+        return thread.parent.switch(_Shuffle(value, thread.lane ^ lanes))
+
+
+@contextmanager
+def _in_place_of_cuda(stand_in):
+    """Let every module of the backend see ``stand_in`` as ``cuda``."""
+    modules = [
+        module
+        for name, module in sys.modules.items()
+        if name.startswith(("lstm_numba.kernels.cuda", "test_"))
+        and getattr(module, "cuda", None) is cuda
+    ]
+    for module in modules:
+        module.cuda = stand_in
+    try:
+        yield
+    finally:
+        for module in modules:
+            module.cuda = cuda
+
+
+def _exchange(threads):
+    """Let warps go on of which all threads are at a shuffle; return whether there was one."""
+    gone_on = False
+    for warp in {thread.warp for thread in threads}:
+        lanes = {thread.lane: thread for thread in threads if thread.warp == warp}
+        if all(isinstance(thread.waits, _Shuffle) for thread in lanes.values()):
+            values = {lane: thread.waits.value for lane, thread in lanes.items()}
+            for thread in lanes.values():
+                thread.answer, thread.waits = values[thread.waits.lane], None
+            gone_on = True
+    return gone_on
+
+
+def _run_block(function, args, stand_in, order):
+    """Run the threads of one block, all to a barrier before any beyond it."""
+    indices = np.ndindex(*stand_in.blockDim[::-1])
+    threads = [
+        _Thread(lambda: function(*args), Dim3(*index[::-1]), number)
+        for number, index in enumerate(indices)
+    ]
+    live = list(threads)
+    while live:
+        order.shuffle(live)
+        for thread in live:
+            if thread.waits is None:
+                thread.waits = thread.switch(thread.answer) if thread else thread.switch()
+        live = [thread for thread in live if not thread.dead]
+        if _exchange(live):
+            continue
+        if live and (len(live) < len(threads) or {thread.waits for thread in live} != {"barrier"}):
+            raise RuntimeError(
+                f"{len(live)} of {len(threads)} threads of block {stand_in.blockIdx} wait in "
+                f"{function.__name__}, not all of them at a barrier"
+            )
+        for thread in live:
+            thread.waits = thread.answer = None
+
+
+def _kind(argument):
+    if isinstance(argument, np.ndarray):
+        return f"{argument.dtype}[{argument.ndim}]"
+    return "int64" if isinstance(argument, int) else str(np.asarray(argument).dtype)
+
+
+def _call(self, *args):
+    """Replace ``FakeCUDAKernel.__call__``."""
+    if self._device:
+        return self.fn(*args)
+    args = [arg._ary if isinstance(arg, FakeCUDAArray) else arg for arg in args]
+    launches[self.fn.__module__, self.fn.__name__] = [_kind(arg) for arg in args]
+    grid, block = numba_kernel.normalize_kernel_dimensions(self.grid_dim, self.block_dim)
+    stand_in = _Cuda(grid, block)
+    order = random.Random(_seed)
+    blocks = list(np.ndindex(*grid))
+    order.shuffle(blocks)
+    with _in_place_of_cuda(stand_in):
+        for index in blocks:
+            stand_in.blockIdx, stand_in.shared = Dim3(*index), _Shared()
+            _run_block(self.fn, args, stand_in, order)
+
+
+def set_seed(seed):
+    """Choose the order in which threads and blocks run."""
+    global _seed
+    _seed = seed
+
+
+@contextmanager
+def installed(seed=0):
+    """Let kernels run under this scheduler."""
+    device_array, call = cuda.device_array, numba_kernel.FakeCUDAKernel.__call__
+    had_registers = registers.AVAILABLE
+
+    def unwritten_device_array(*args, **kwargs):
+        array = device_array(*args, **kwargs)
+        array._ary.view(np.uint8).reshape(-1)[:] = 0xFF
+        return array
+
+    set_seed(seed)
+    cuda.device_array = unwritten_device_array
+    numba_kernel.FakeCUDAKernel.__call__ = _call
+    registers.AVAILABLE = True
+    try:
+        yield
+    finally:
+        cuda.device_array, numba_kernel.FakeCUDAKernel.__call__ = device_array, call
+        registers.AVAILABLE = had_registers

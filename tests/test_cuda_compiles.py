@@ -1,0 +1,79 @@
+"""The CUDA kernels as machine code, built without a GPU: no float64 in float32, no local memory."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_network import problem
+
+from lstm_numba.kernels.cuda.resident import MOST_UNITS
+from lstm_numba.nn.network import Network
+from lstm_numba.train.trainer import train
+
+pytestmark = pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("numba_cuda", "nvidia"))),
+    reason="the compiler packages of lstm_numba[cuda] are not installed",
+)
+
+# Of a multiprocessor, and the threads of the largest block of kernels without bounds.
+REGISTERS, THREADS = 65536, 256
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    """Every kernel that a training step and a forecast launch, by name and kinds of arguments."""
+    if os.environ.get("NUMBA_ENABLE_CUDASIM") != "1":
+        pytest.skip("the simulator says what is launched")
+    import simulator
+
+    found = []
+    for dtype in ("float32", "float64"):
+        simulator.launches.clear()
+        network = Network(2, 2, 1, 1, hidden_size=2, future=1, skip=True, dtype=dtype)
+        with simulator.installed():
+            for cell, hidden in (("lstm", 2), ("lstm", MOST_UNITS + 1), ("gru", 2), ("rnn", 2)):
+                other = replace(network, cell=cell, hidden_size=hidden)
+                params, windows = problem(other, 2)
+                rng = np.random.default_rng(0)
+                train(other, params, windows, rng=rng, max_epochs=1, device="cuda")
+                other.predict(params, windows, device="cuda")
+        found += [[*where, kinds] for where, kinds in simulator.launches.items()]
+    tests = Path(__file__).parent
+    environment = {"NUMBA_ENABLE_CUDASIM": "0", "PYTHONPATH": str(tests.parent)}
+    done = subprocess.run(
+        [sys.executable, str(tests / "cuda_compiling.py")],
+        input=json.dumps(found),
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return json.loads(done.stdout)
+
+
+def test_every_kernel_is_compiled(compiled):
+    names = {name.split()[0] for name in compiled}
+    assert {f"resident_{way}[{n}]" for way in ("forward", "backward") for n in (16, 80)} <= names
+    cells = {f"{cell}_{way}" for cell in ("lstm", "gru", "rnn") for way in ("forward", "backward")}
+    assert cells | {"gather", "score_forecast", "write_forecast", "clip_and_update"} <= names
+
+
+def test_float32_is_never_widened(compiled):
+    for name, facts in compiled.items():
+        assert bool(facts["float64"]) == ("float64" in name), (name, facts["float64"])
+
+
+def test_no_local_memory(compiled):
+    assert {name: f["local_bytes"] for name, f in compiled.items() if f["local_bytes"]} == {}
+
+
+def test_registers_fit_the_largest_block(compiled):
+    for name, facts in compiled.items():
+        assert facts["registers"] * (facts["threads"] or THREADS) <= REGISTERS, name
