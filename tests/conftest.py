@@ -11,6 +11,9 @@ os.environ.setdefault("MPLBACKEND", "agg")
 if shutil.which("nvidia-smi") is None:
     os.environ.setdefault("NUMBA_ENABLE_CUDASIM", "1")
 
+# Runs in a process of its own, without the simulator: see test_cuda_compiles.py.
+collect_ignore = ["cuda_compiling.py"]
+
 
 @pytest.fixture(params=["cpu", "cuda"])
 def device(request):
