@@ -17,6 +17,7 @@ from . import registers
 from .device import is_simulated
 from .equations import STANDARD, lstm_cell, lstm_cell_grad, on_device
 from .registers import SAMPLES, products, weights_loader
+from .rows import model_of_block
 
 _LANES, _GATES = 4, 4
 # More than this, and the weights of a block do not fit the registers of a multiprocessor.
@@ -32,7 +33,7 @@ def units_of(network):
 
 
 def blocks_of_samples(batch, units):
-    """Return grid and block of the kernels below."""
+    """Return blocks and threads of the kernels below."""
     return -(-batch // SAMPLES), _LANES * units
 
 
@@ -42,16 +43,17 @@ def _quarter(length):
 
 
 @cuda.jit
-def pack_weights(w, units, forward, backward):
+def pack_weights(models, params, start, hidden, units, forward, backward):
     """Put w (1 + hidden, 4 hidden) into the order of registers; one thread per weight.
 
     Parameters
     ----------
-    forward : (units, lanes, gates, units / 4)      out: w of h, a quarter of h each
-    backward : (units, lanes, units)                out: w of dz, a gate each
+    forward : (models, (units, lanes, gates, units / 4))    out: w of h, a quarter of h each
+    backward : (models, (units, lanes, units))              out: w of dz, a gate each
     """
-    hidden = w.shape[0] - 1
-    at = cuda.grid(1)
+    model, at = model_of_block(models), cuda.grid(1)
+    w, forward, backward = params[model], forward[model], backward[model]
+    columns = _GATES * hidden
     if at >= forward.shape[0]:
         return
     quarter = units // _LANES
@@ -61,9 +63,9 @@ def pack_weights(w, units, forward, backward):
     forward[at] = backward[at] = zero
     source = lane * quarter + k
     if unit < hidden and source < hidden:
-        forward[at] = w[1 + source, gate * hidden + unit]
+        forward[at] = w[start + (1 + source) * columns + gate * hidden + unit]
     if unit < hidden and at % units < hidden:
-        backward[at] = w[1 + unit, lane * hidden + at % units]
+        backward[at] = w[start + (1 + unit) * columns + lane * hidden + at % units]
 
 
 @on_device
@@ -93,7 +95,10 @@ def forward_kernel(units):
     load, multiply = weights_loader(_GATES * quarter), products(_GATES, quarter, row)
 
     @_jit(units)
-    def resident_forward(gates, w, packed, h, c):
+    def resident_forward(models, gates, params, start, packed, h, c):
+        model = model_of_block(models)
+        gates, w, packed = gates[model], params[model], packed[model]
+        h, c = h[model], c[model]
         state = cuda.shared.array(size, gates.dtype, alignment=16)
         seq_len, batch, columns = gates.shape
         hidden = columns // _GATES
@@ -107,7 +112,7 @@ def forward_kernel(units):
         bi = bf = bg = bo = zero
         i, f, g, o = unit, hidden + unit, 2 * hidden + unit, 3 * hidden + unit
         if unit < hidden:
-            bi, bf, bg, bo = w[0, i], w[0, f], w[0, g], w[0, o]
+            bi, bf, bg, bo = w[start + i], w[start + f], w[start + g], w[start + o]
         for k in range(thread, size, _LANES * units):
             state[k] = zero
         place = lane * row + unit // quarter * pitch + unit % quarter
@@ -149,7 +154,9 @@ def backward_kernel(units):
     load, multiply = weights_loader(units), products(1, units, row)
 
     @_jit(units)
-    def resident_backward(gates, packed, c, dy):
+    def resident_backward(models, gates, packed, c, dy):
+        model = model_of_block(models)
+        gates, packed, c, dy = gates[model], packed[model], c[model], dy[model]
         dz = cuda.shared.array(size, gates.dtype, alignment=16)
         seq_len, batch, columns = gates.shape
         hidden = columns // _GATES
