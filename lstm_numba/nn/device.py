@@ -86,7 +86,7 @@ class _Same:
         return self.array is other.array and self.dtype == other.dtype
 
 
-class _OnDevice:
+class OnDevice:
     """What engines share: models of one network on a device, and the series that they read.
 
     Parameters
@@ -130,11 +130,11 @@ def _batches(n, batch_size, first=0, last=None):
     return np.stack([starts, np.minimum(batch_size, n - starts)], axis=1)
 
 
-class CudaEngine(_OnDevice):
+class CudaEngine(OnDevice):
     """``Engine`` on an NVIDIA GPU; use as a context manager, like it.
 
     Weights, gradients and Adam's moments live on the device; ``params`` and ``gradient`` are
-    copies. Parameters are those of ``Engine``, errors those of ``_OnDevice``.
+    copies. Parameters are those of ``Engine``, errors those of ``OnDevice``.
     """
 
     def __init__(self, network, params, batch_size=0):
@@ -196,3 +196,44 @@ class CudaEngine(_OnDevice):
             buffers, windows = self._buffers_for(n), self._on_device(windows)
             spans = _batches(n, buffers.batch)[:, np.newaxis]
             return math.fsum(self._kernels.score(buffers, windows, spans, step).ravel()) / n
+
+
+class CudaModels(OnDevice):
+    """Models of one network that train side by side on an NVIDIA GPU; use as a context manager.
+
+    Parameters
+    ----------
+    network : Network
+    params : array, (models, network.layout.size)
+    batch_size : int
+        Largest batch of a model.
+    """
+
+    def __init__(self, network, params, batch_size):
+        super().__init__(network, params)
+        with self._kernels.clear_errors():
+            self._best = self._kernels.to_device(params, network.dtype)
+            self._buffers = self._kernels.Buffers(network, self._params, batch_size, True)
+
+    @property
+    def best(self):
+        """The weights that were kept last, or where training began: a copy."""
+        with self._kernels.clear_errors():
+            return self._best.copy_to_host()
+
+    def keep(self, models):
+        """Keep the weights of some models, (some,) int."""
+        with self._kernels.clear_errors():
+            self._kernels.keep(models, self._params, self._best)
+
+    def train(self, windows, spans, step, steps_done):
+        """Train each model on its batches, and return their losses; see ``train_batches``."""
+        with self._kernels.clear_errors():
+            return self._kernels.train_batches(
+                self._buffers, self._on_device(windows), spans, step, steps_done
+            )
+
+    def score(self, windows, spans, step):
+        """Return the losses of batches."""
+        with self._kernels.clear_errors():
+            return self._kernels.score(self._buffers, self._on_device(windows), spans, step)

@@ -7,6 +7,7 @@ a small one cannot fill a device. Sums run in a fixed order: the same bits from 
 """
 
 from .buffers import Buffers as Buffers
+from .buffers import models_at_once as models_at_once
 from .device import allocate as allocate
 from .device import check_device as check_device
 from .device import clear_errors as clear_errors
@@ -14,6 +15,6 @@ from .device import is_simulated as is_simulated
 from .device import to_device as to_device
 from .device import why_not as why_not
 from .training import forecast as forecast
+from .training import keep as keep
 from .training import score as score
 from .training import train_batches as train_batches
-from .updates import copy_models as copy_models

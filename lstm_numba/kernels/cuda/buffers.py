@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..cpu.cell import CELLS
-from .device import allocate
+from .device import allocate, free_bytes
 from .product import SIDE
 from .resident import units_of
 from .sums import THREADS
@@ -157,3 +157,13 @@ def shapes_of(network, batch, training):
         shapes |= {"carry": (batch, hidden), "gradient": (n,), "mean": (n,), "square": (n,)}
         shapes |= {"partials": (chunks_of(network, batch), n), "squares": (-(-n // THREADS),)}
     return shapes
+
+
+def models_at_once(network, batch):
+    """Return how many models train side by side: as fit half of the memory, and a grid."""
+    most, free = 65535, free_bytes()
+    if free is None:
+        return most
+    numbers = sum(math.prod(shape) for shape in shapes_of(network, batch, True).values())
+    numbers += 2 * network.layout.size
+    return max(1, min(most, free // (2 * numbers * np.dtype(network.dtype).itemsize)))

@@ -75,7 +75,7 @@ def clear_errors():
         ) from error
 
 
-def _free_bytes():
+def free_bytes():
     """Return what the device has left; None where it does not say."""
     if is_simulated():
         return None
@@ -92,7 +92,7 @@ def allocate(shapes, dtype):
     """
     itemsize = np.dtype(dtype).itemsize
     wanted = sum(math.prod(shape) for shape in shapes.values()) * itemsize
-    free = _free_bytes()
+    free = free_bytes()
     if free is not None and wanted > free:
         raise MemoryError(
             f"The GPU must hold {wanted / 2**20:,.0f} MiB for one batch, but {free / 2**20:,.0f} "

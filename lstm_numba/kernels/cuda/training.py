@@ -6,7 +6,7 @@ but the reading of losses and forecasts at the end of a call.
 
 import numpy as np
 
-from .device import allocate
+from .device import allocate, to_device
 from .gru import gru_backward, gru_forward
 from .head import future_gradient, score_forecast, write_forecast
 from .lstm import lstm_backward, lstm_forward
@@ -16,7 +16,7 @@ from .rnn import rnn_backward, rnn_forward
 from .rows import blocks_of_rows
 from .sums import THREADS, sum_into
 from .turns import make_turns
-from .updates import add_chunks, clip_and_update
+from .updates import add_chunks, clip_and_update, copy_models
 from .windows import gather
 
 _FORWARD = {"lstm": lstm_forward, "gru": gru_forward, "rnn": rnn_forward}
@@ -302,3 +302,9 @@ def forecast(buffers, windows, spans):
             *_head_arguments(buffers, windows, turn), out
         )
         yield out.copy_to_host()
+
+
+def keep(models, source, target):
+    """target[model] = source[model] for each of ``models``, (some,) int; on the device."""
+    grid = -(-source.shape[1] // THREADS), models.size
+    copy_models[grid, THREADS](to_device(models, np.int64), source, target)
