@@ -169,23 +169,24 @@ def test_regressor_gives_the_same_numbers(cuda_device):
 
 # --- models side by side ------------------------------------------------------------------
 
-SMALL = Network(4, 1, 2, 1, hidden_size=3, skip=True, window_norm="last", dtype="float64")
+SMALL = Network(4, 1, 2, 1, hidden_size=3, skip=True, window_norm="last")
 # Training and validation windows of each: unequal, and one model has none for validation.
 HELD = {0: (9, 3), 1: (5, 5), 2: (13, 0), 3: (2, 1)}
 
 
-def train_side_by_side(device, models=(0, 1, 2, 3), network=SMALL, **options):
+def train_side_by_side(device, models=(0, 1, 2, 3), spoilt=(), **options):
     """Train some of the models on pieces of one series each of its own."""
     rng = np.random.default_rng(0)
-    params = np.stack([network.init(rng) for _ in HELD])[list(models)]
-    values = rng.normal(size=(len(HELD) * 40, 1)).astype(network.dtype)
+    params = np.stack([SMALL.init(rng) for _ in HELD])
+    params[list(spoilt)] = np.nan
+    values = rng.normal(size=(len(HELD) * 40, 1)).astype(SMALL.dtype)
     starts = np.concatenate([40 * k + np.arange(sum(HELD[k])) for k in models])
     ends = np.cumsum([sum(HELD[k]) for k in models])
     held = ends - [HELD[k][1] for k in models]
     limits = np.stack([np.append(0, ends[:-1]), held, held, ends], axis=1)
-    windows = Windows(values, starts, values, starts + network.seq_len)
+    windows = Windows(values, starts, values, starts + SMALL.seq_len)
     options = {"max_epochs": 3, "batch_size": 4, "seeds": 7 + np.array(models)} | options
-    return train_many(network, params, windows, limits, device=device, **options)
+    return train_many(SMALL, params[list(models)], windows, limits, device=device, **options)
 
 
 @pytest.mark.parametrize("options", [{}, {"n_iter_no_change": 1, "tol": 0.02}])
@@ -194,27 +195,29 @@ def test_models_side_by_side_train_as_on_the_cpu(options, cuda_device):
     assert len({len(one.train_loss) for one in expected}) == (2 if options else 1)
     for one, other in zip(found, expected, strict=True):
         assert (one.best_epoch, one.reason) == (other.best_epoch, other.reason)
-        assert one.train_loss == pytest.approx(other.train_loss, rel=1e-10)
-        assert one.valid_loss == pytest.approx(other.valid_loss, rel=1e-10)
-        assert_close(one.params, other.params, 1e-8)
+        assert one.train_loss == pytest.approx(other.train_loss, rel=TOLERANCE["float32"])
+        assert one.valid_loss == pytest.approx(other.valid_loss, rel=TOLERANCE["float32"])
+        assert_close(one.params, other.params, TOLERANCE["float32"])
 
 
 @pytest.mark.parametrize("at_once", [None, 2])
 def test_neighbours_do_not_change_a_bit(at_once, cuda_device, monkeypatch):
-    network = Network(4, 1, 2, 1, hidden_size=3)
-    together = train_side_by_side("cuda", network=network)
+    together = train_side_by_side("cuda", max_epochs=2)
     if at_once:
         monkeypatch.setattr(load("cuda"), "models_at_once", lambda network, rows: at_once)
-    others = train_side_by_side("cuda", (3, 1, 0), network=network)
+    others = train_side_by_side("cuda", (3, 1, 0), max_epochs=2)
     for one, other in zip(others, [together[3], together[1], together[0]], strict=True):
         assert np.array_equal(one.params, other.params)
         assert (one.train_loss, one.valid_loss) == (other.train_loss, other.valid_loss)
 
 
 def test_a_model_that_diverges_stays_alone(cuda_device):
-    found = train_side_by_side("cuda", learning_rate=1e300, clip_norm=None)
-    assert {one.reason for one in found} == {"diverged"}
-    assert [len(one.train_loss) for one in found] == [1, 1, 1, 1]
+    healthy = train_side_by_side("cuda", (0, 2), max_epochs=2)
+    found = train_side_by_side("cuda", spoilt=(1, 3), max_epochs=2)
+    assert [one.reason == "diverged" for one in found] == [False, True, False, True]
+    assert [len(found[k].train_loss) for k in (1, 3)] == [1, 1]
+    for one, other in zip((found[0], found[2]), healthy, strict=True):
+        assert np.array_equal(one.params, other.params)
 
 
 def test_models_of_a_panel_forecast_as_on_the_cpu(cuda_device):
@@ -223,12 +226,16 @@ def test_models_of_a_panel_forecast_as_on_the_cpu(cuda_device):
 
     def forecast(device):
         model = LSTMForecaster(
-            scope="local", seq_len=4, hidden_size=3, max_epochs=2, dtype="float64",
-            random_state=0, device=device,
-        )  # fmt: skip
+            scope="local",
+            seq_len=4,
+            hidden_size=3,
+            max_epochs=2,
+            random_state=0,
+            device=device,
+        )
         return np.asarray(model.fit(frame).predict())
 
-    assert_close(forecast("cuda"), forecast("cpu"), 1e-8)
+    assert_close(forecast("cuda"), forecast("cpu"), TOLERANCE["float32"])
 
 
 # --- which device -------------------------------------------------------------------------
