@@ -79,7 +79,10 @@ def free_bytes():
     """Return what the device has left; None where it does not say."""
     if is_simulated():
         return None
-    return cuda.current_context().get_memory_info().free
+    context = cuda.current_context()
+    # What Python has let go of is otherwise freed only now and then.
+    context.memory_manager.deallocations.clear()
+    return context.get_memory_info().free
 
 
 def allocate(shapes, dtype):
