@@ -2,8 +2,8 @@
 
 from dataclasses import KW_ONLY, dataclass
 
+from .layer_stack import State as State
 from .recurrent import RecurrentLayer
-from .recurrent import State as State
 
 
 @dataclass(eq=False, repr=False)
