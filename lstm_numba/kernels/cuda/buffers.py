@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..cpu.cell import CELLS
-from .device import allocate, free_bytes
+from .device import allocate, free_bytes, to_device
 from .product import SIDE
-from .resident import units_of
+from .resident import order_of_columns, units_of
 from .sums import THREADS
 from .windows import NORMS
 
@@ -23,13 +23,12 @@ class Layer(NamedTuple):
     x: object  # (models, numbers): from ``x_start`` on the first number of step 0
     x_start: int
     x_row: int  # stride of its rows
+    w_x: tuple  # an array (models, numbers), and where w_x begins in it
     at: int  # where the layer's weights lie among all: w_x
     own: int  # and w (1 + hidden, gates hidden)
     h: object  # (models, seq_len + 1, batch, 1 + hidden + 1) ones around h
     c: object  # (models, seq_len + 1, batch, hidden)
     gates: object  # (models, seq_len, batch, slots hidden)
-    packed_forward: object  # see ``resident.pack_weights``; None where weights do not fit
-    packed_backward: object
     carry: object  # (models, batch, hidden) scratch of the backward pass
     dy: object  # (models, steps, batch, hidden) gradients of h after each of the last steps
 
@@ -63,6 +62,8 @@ class Buffers:
             for name, array in self._arrays.items()
         }
         self.layers = [self._layer(k) for k in range(network.num_layers)]
+        if training:
+            self.order = to_device(self._order(), np.int64)
         self._begin()
 
     def __getattr__(self, name):
@@ -82,22 +83,32 @@ class Buffers:
     def _layer(self, k):
         network, arrays, batch = self.network, self._arrays, self.batch
         hidden, h = network.hidden_size, arrays[f"h{k}"]
-        apart = self.cell.x_apart
+        apart, at = self.cell.x_apart, self.place(f"weight_ih_l{k}")
         return Layer(
             inputs=(hidden if k else network.features) + apart,
             x=self.flat(f"h{k - 1}" if k else "x"),
             x_start=batch * (hidden + 2) + 1 if k else 0,
             x_row=hidden + 2 if k else network.features + 1,
-            at=self.place(f"weight_ih_l{k}"),
+            w_x=(self.flat(f"packed_x{k}"), 0) if self.units else (self.params, at),
+            at=at,
             own=self.place(f"bias_hh_l{k}" if apart else f"bias_l{k}"),
             h=h,
             c=arrays.get(f"c{k}", h),
             gates=arrays[f"gates{k}"],
-            packed_forward=arrays.get(f"packed_forward{k}"),
-            packed_backward=arrays.get(f"packed_backward{k}"),
             carry=arrays.get("carry"),
             dy=arrays.get(f"dy{k}"),
         )
+
+    def _order(self):
+        """Return where each weight's gradient stands in the partial gradients."""
+        order, hidden = np.arange(self.n_params), self.network.hidden_size
+        if self.units:
+            columns = order_of_columns(hidden)
+            for layer in self.layers:
+                rows = layer.at + 4 * hidden * np.arange(layer.inputs + 1 + hidden)
+                places = (rows[:, np.newaxis] + columns).ravel()
+                order[layer.at : layer.at + places.size] = places
+        return order
 
     def _begin(self):
         """Write what no kernel overwrites: initial states, and the ones that carry the biases."""
@@ -148,6 +159,7 @@ def shapes_of(network, batch, training):
         shapes[f"gates{k}"] = (seq_len, batch, cell.slots * hidden)
         if units:
             shapes[f"packed_forward{k}"] = shapes[f"packed_backward{k}"] = (4 * units**2,)
+            shapes[f"packed_x{k}"] = (4 * hidden * (hidden if k else network.features),)
         if network.cell == "lstm":
             shapes[f"c{k}"] = (seq_len + 1, batch, hidden)
         if training:

@@ -27,21 +27,12 @@ def _forward(buffers, windows, turn):
     """Gather the windows, run the layers and the head's products."""
     network, batch = buffers.network, buffers.batch
     seq_len, hidden = network.seq_len, network.hidden_size
-    columns = buffers.cell.gates * hidden
-    slots = buffers.cell.slots * hidden
     gather[turn.threads(batch * max(network.features, network.targets))](
         turn.models, turn.at, turn.spans, windows.inputs, windows.starts, buffers.norm,
         buffers.x, buffers.history, buffers.shift, buffers.scale
     )  # fmt: skip
-    for k, layer in enumerate(buffers.layers):
-        product(
-            turn,
-            (seq_len * batch, columns, layer.inputs),
-            (layer.x, (layer.x_start, layer.x_row, 1)),
-            (buffers.params, (layer.at, columns, 1)),
-            (buffers.flat(f"gates{k}"), (0, 0, slots)),
-        )
-        _layer_forward(buffers, layer, turn)
+    for k in range(network.num_layers):
+        _layer_forward(buffers, k, turn)
 
     outputs = network.targets * network.horizon
     parts = buffers.flat("parts")
@@ -64,23 +55,35 @@ def _forward(buffers, windows, turn):
         )
 
 
-def _layer_forward(buffers, layer, turn):
-    """Run the recurrence of a layer, from what its inputs bring to the gates."""
-    network, batch, units = buffers.network, buffers.batch, buffers.units
-    own, hidden = (buffers.params, layer.own), network.hidden_size
+def _layer_forward(buffers, k, turn):
+    """Take a layer's products with its inputs, and run its recurrence."""
+    network, layer, units = buffers.network, buffers.layers[k], buffers.units
+    seq_len, batch, hidden = network.seq_len, buffers.batch, network.hidden_size
+    columns, gates = buffers.cell.gates * hidden, buffers.flat(f"gates{k}")
     if units:
-        forward, backward = layer.packed_forward, layer.packed_backward
+        forward, backward = buffers.flat(f"packed_forward{k}"), buffers.flat(f"packed_backward{k}")
         pack_weights[turn.threads(4 * units**2)](
-            turn.models, *own, hidden, units, forward, backward
-        )
+            turn.models, buffers.params, layer.at, layer.own, hidden, units, layer.w_x[0],
+            forward, backward
+        )  # fmt: skip
+    w_x, first = layer.w_x
+    product(
+        turn,
+        (seq_len * batch, columns, layer.inputs),
+        (layer.x, (layer.x_start, layer.x_row, 1)),
+        (w_x, (first, columns, 1)),
+        (gates, (0, 0, buffers.cell.slots * hidden)),
+    )
+    if units:
         blocks, threads = blocks_of_samples(batch, units)
         forward_kernel(units)[(blocks, turn.count), threads](
-            turn.models, layer.gates, *own, forward, layer.h, layer.c
-        )
+            turn.models, (seq_len, batch, hidden), gates, buffers.params, layer.own, forward,
+            buffers.flat(f"h{k}"), buffers.flat(f"c{k}")
+        )  # fmt: skip
     else:
         blocks, threads = blocks_of_rows(batch, hidden)
         _FORWARD[network.cell][(blocks, turn.count), threads](
-            turn.models, layer.gates, *own, layer.h, layer.c
+            turn.models, layer.gates, buffers.params, layer.own, layer.h, layer.c
         )
 
 
@@ -167,8 +170,10 @@ def _layer_backward(buffers, k, turn):
     if buffers.units:
         blocks, threads = blocks_of_samples(batch, buffers.units)
         backward_kernel(buffers.units)[(blocks, turn.count), threads](
-            turn.models, layer.gates, layer.packed_backward, layer.c, layer.dy
-        )
+            turn.models, (network.seq_len, batch, hidden), buffers.flat(f"gates{k}"),
+            buffers.flat(f"packed_backward{k}"), buffers.flat(f"c{k}"), buffers.flat(f"dy{k}"),
+            layer.dy.shape[1]
+        )  # fmt: skip
     else:
         blocks, threads = blocks_of_rows(batch, hidden)
         _BACKWARD[network.cell][(blocks, turn.count), threads](
@@ -202,7 +207,7 @@ def _layer_backward(buffers, k, turn):
             turn,
             (rows, hidden, columns),
             (dz, (0, slots, 1)),
-            (buffers.params, (layer.at, 1, columns)),
+            (layer.w_x[0], (layer.w_x[1], 1, columns)),
             (buffers.flat(f"dy{k - 1}"), (0, 0, hidden)),
         )
 
@@ -212,7 +217,7 @@ def _add_gradient(buffers, turn):
     # The covariates' weights come last, and their gradient is not taken in chunks.
     n = buffers.n_params - buffers.network.targets * buffers.network.future
     add_chunks[turn.threads(buffers.n_params)](
-        turn.models, buffers.partials, n, buffers.gradient, buffers.squares
+        turn.models, buffers.partials, buffers.order, n, buffers.gradient, buffers.squares
     )
 
 

@@ -10,17 +10,18 @@ from .sums import THREADS, sum_of_block
 
 
 @cuda.jit
-def add_chunks(models, partials, n, gradient, squares):
+def add_chunks(models, partials, order, n, gradient, squares):
     """gradient[model, :n] = sum of the chunks, in their order; squares[model, block] = its square.
 
-    One thread per weight; the others, behind ``n``, are there already.
+    One thread per weight, whose parts stand at ``order`` among those of a chunk; the others, behind
+    ``n``, are there already.
     """
     parts = cuda.shared.array(THREADS, gradient.dtype)
     model, k = model_of_block(models), cuda.grid(1)
     total = gradient.dtype.type(0)
     if k < n:
         for chunk in range(partials.shape[1]):
-            total += partials[model, chunk, k]
+            total += partials[model, chunk, order[k]]
         gradient[model, k] = total
     elif k < gradient.shape[1]:
         total = gradient[model, k]
