@@ -10,18 +10,9 @@ import json
 import re
 import sys
 
-import numba.cuda.dispatcher as dispatcher
-from cuda.core import Linker, LinkerOptions, ObjectCode
-from numba import cuda
 from numba.cuda import types
 
-
-class _Hopper:
-    compute_capability = 9, 0
-
-
-# Without it, kernels that call device functions ask the driver for the device.
-dispatcher.get_current_device = lambda: _Hopper
+from benchmarks.machine_code import machine_code
 
 
 def numba_type(kind):
@@ -48,14 +39,7 @@ def kernels_of(module, name):
 def compile_kernel(kernel, kinds):
     """Return what is to be known about one kernel."""
     bounds = kernel.targetoptions.get("launch_bounds")
-    options = {"launch_bounds": bounds} if bounds else {}
-    fast = kernel.targetoptions.get("fastmath", False)
-    signature = types.void(*map(numba_type, kinds))
-    ptx, _ = cuda.compile_ptx(kernel.py_func, signature, cc=(9, 0), fastmath=fast, **options)
-    options = LinkerOptions(arch="sm_90", verbose=True, ptxas_options=["-v"])
-    linker = Linker(ObjectCode.from_ptx(ptx.encode()), options=options)
-    linker.link("cubin")
-    log = linker.get_info_log()
+    ptx, _, log = machine_code(kernel, types.void(*map(numba_type, kinds)))
     return {
         "registers": int(re.search(r"Used (\d+) registers", log).group(1)),
         "local_bytes": sum(map(int, re.findall(r"(\d+) bytes (?:stack frame|spill)", log))),
