@@ -2,7 +2,8 @@
 
 Runs in a process of its own, without the simulator: reads ``[[module, name, [kinds of arguments]],
 ...]`` from stdin, as ``simulator.launches`` has them, and prints one JSON object by kernel:
-registers, bytes of local memory (stack and spills) and whether the machine code is float64.
+registers, bytes of local memory (stack and spills), accesses of 16 bytes, whether the machine code
+is float64, and how many threads and blocks it is bound to.
 """
 
 import importlib
@@ -32,7 +33,7 @@ def kernels_of(module, name):
         yield "", getattr(module, name)
         return
     make = getattr(module, f"{name.removeprefix('resident_')}_kernel")
-    for units in range(16, module.MOST_UNITS + 1, 32):
+    for units in range(16, module.MOST_UNITS + 1, 16):
         yield f"[{units}]", make(units)
 
 
@@ -44,7 +45,8 @@ def compile_kernel(kernel, kinds):
         "registers": int(re.search(r"Used (\d+) registers", log).group(1)),
         "local_bytes": sum(map(int, re.findall(r"(\d+) bytes (?:stack frame|spill)", log))),
         "float64": sorted(set(re.findall(r"\w+(?:\.\w+)*\.f64\b", ptx))),
-        "threads": bounds[0] if bounds else None,
+        "wide": sorted(set(re.findall(r"(?:ld|st)\.(?:global|shared)\.v4\.f32", ptx))),
+        "bounds": bounds,
     }
 
 

@@ -74,6 +74,15 @@ def test_no_local_memory(compiled):
     assert {name: f["local_bytes"] for name, f in compiled.items() if f["local_bytes"]} == {}
 
 
-def test_registers_fit_the_largest_block(compiled):
+def test_registers_fit_the_blocks(compiled):
     for name, facts in compiled.items():
-        assert facts["registers"] * (facts["threads"] or THREADS) <= REGISTERS, name
+        threads, blocks = facts["bounds"] or (THREADS, 1)
+        # The device hands them out in eights.
+        assert -(-facts["registers"] // 8) * 8 * threads * blocks <= REGISTERS, name
+
+
+def test_resident_kernels_move_16_bytes_at_once(compiled):
+    for name, facts in compiled.items():
+        if name.startswith("resident_"):
+            assert set(facts["wide"]) >= {"ld.shared.v4.f32", "ld.global.v4.f32"}, name
+            assert "st.global.v4.f32" in facts["wide"], name
