@@ -238,9 +238,8 @@ class LayerStack:
         """Add to dx and gradient what layer ``k`` has; dstate becomes that of its start."""
         for d in range(self._directions):
             at = self._directions * k + d
-            dy = np.ascontiguousarray(parts[d])
             dstate.h[at], dstate.c[at] = self._engines[at].backward(
-                dy, dstate.h[at], dstate.c[at], dx, gradient, team
+                parts[d], dstate.h[at], dstate.c[at], dx, gradient, team
             )
 
 
