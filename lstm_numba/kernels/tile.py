@@ -204,10 +204,13 @@ for _operator, _instruction in (
     _bind(_operator, _instruction)
 
 
+_negative = elementwise(lambda b, x: b.fneg(x), 1)
+
+
 @overload(operator.neg)
-def _negative(x):
+def _negative_of_tile(x):
     if isinstance(x, Tile):
-        return lambda x: 0.0 - x
+        return lambda x: _negative(x)
 
 
 fma = elementwise(lambda b, x, y, z: b.call(_declare(b, "fma", x.type, 3), [x, y, z]), 3)
@@ -261,20 +264,18 @@ within = elementwise(_emit_within, 2)
 
 
 def _emit_power_of_two(builder, x):
-    """2**n from x = n + 1.5 * 2**m: with m mantissa bits, the low bits of x hold n."""
+    """2**n from x = n + bias + 1.5 * 2**m, for m mantissa bits and the bias of their exponent.
+
+    The low bits of such a number hold n + bias: moved up, they are the exponent of 2**n.
+    """
     is_vector = isinstance(x.type, ir.VectorType)
     scalar = x.type.element if is_vector else x.type
     bits, mantissa = (32, 23) if isinstance(scalar, ir.FloatType) else (64, 52)
-    integer, bias = ir.IntType(bits), (1 << (bits - mantissa - 2)) - 1
-
-    def constant(value):
-        if is_vector:
-            return ir.Constant(ir.VectorType(integer, x.type.count), [value] * x.type.count)
-        return integer(value)
-
-    low = builder.bitcast(x, ir.VectorType(integer, x.type.count) if is_vector else integer)
-    exponent = builder.shl(builder.add(low, constant(bias)), constant(mantissa))
-    return builder.bitcast(exponent, x.type)
+    integer, places = ir.IntType(bits), ir.IntType(bits)(mantissa)
+    if is_vector:
+        integer = ir.VectorType(integer, x.type.count)
+        places = ir.Constant(integer, [mantissa] * x.type.count)
+    return builder.bitcast(builder.shl(builder.bitcast(x, integer), places), x.type)
 
 
 power_of_two = elementwise(_emit_power_of_two, 1)
