@@ -11,7 +11,7 @@ from .building import cell_of, check_neutral, optional, suffixes
 from .keras_weights import to_theirs
 
 # Values that Keras has a place for: of what decides on the weights, and of all else.
-_WEIGHTS_NEUTRAL = {"proj_size": (0,), "peephole": (False,), "coupled": (False,)}
+_WEIGHTS_NEUTRAL = {"proj_size": (0,), "peephole": (False,), "input_forget": (False,)}
 _ACTIVATIONS = tuple(name for name in ACTIVATIONS if name != "hard_sigmoid_keras2")
 _NEUTRAL = _WEIGHTS_NEUTRAL | {
     "batch_first": (True,),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .building import as_array
-from .gates import ONNX, OURS, reordered
+from .gates import ONNX, ONNX_PEEPHOLES, our_peepholes, ours, reordered
 from .onnx_activations import DEFAULTS, to_ours
 from .onnx_read import attributes
 
@@ -142,27 +142,26 @@ def _activations(found, cell, directions, name):
 def _form(cell, found, P):
     """Return the arguments that choose among the forms of a cell."""
     if cell == "gru":
-        return {} if found.get("linear_before_reset", 0) else {"reset_after": False}
-    form = {}
-    if P is not None:
-        form["peephole"] = True
-    if found.get("input_forget", 0):
-        form["coupled"] = True
-    return form
+        return {"reset_after": bool(found.get("linear_before_reset", 0))}
+    if cell == "lstm":
+        return {"peephole": P is not None, "input_forget": bool(found.get("input_forget", 0))}
+    return {}
 
 
 def _direction(arguments, W, R, B, P):
     """Return the weights of one direction by our names."""
-    cell = arguments["cell"]
+    cell, input_forget = arguments["cell"], arguments.get("input_forget", False)
 
-    def ours(array):
-        return reordered(array, ONNX[cell], OURS[cell])
+    def turned(array):
+        return reordered(array, ONNX[cell], ours(cell, input_forget))
 
-    found = {"weight_ih": ours(W), "weight_hh": ours(R)}
+    found = {"weight_ih": turned(W), "weight_hh": turned(R)}
     if B is not None:
-        of_x, of_h = map(ours, np.split(B, 2))
-        if cell == "gru" and arguments.get("reset_after", True):
+        of_x, of_h = map(turned, np.split(B, 2))
+        if arguments.get("reset_after", False):
             found |= {"bias_ih": of_x, "bias_hh": of_h}
         else:
             found["bias"] = of_x + of_h
+    if P is not None:
+        found["weight_ch"] = reordered(P, ONNX_PEEPHOLES, our_peepholes(input_forget))
     return found

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .building import cell_of, suffixes
-from .gates import ONNX, OURS, reordered
+from .gates import ONNX, ONNX_PEEPHOLES, our_peepholes, ours, reordered
 from .onnx_activations import OF_OURS
 
 _OPS = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
@@ -77,12 +77,13 @@ def _add_layer(graph, layer, k, x, lengths, h, c):
     cell = cell_of(layer, "to_onnx")
     ends = suffixes(layer)[k]
     arrays = [_arrays(layer, cell, suffix) for suffix in ends]
-    kinds = "WRB" if layer.bias else "WR"
-    constants = [
-        graph.constant(f"{kind}_l{k}", np.stack([one[kind] for one in arrays])) for kind in kinds
-    ]
-    constants += [""] * (3 - len(constants))
-    inputs = [x, *constants, lengths, h] + ([c] if cell == "lstm" else [])
+    W, R, B, P = (
+        graph.constant(f"{kind}_l{k}", np.stack([one[kind] for one in arrays]))
+        if kind in arrays[0]
+        else ""
+        for kind in "WRBP"
+    )
+    inputs = [x, W, R, B, lengths, h, *([c, P] if cell == "lstm" else [])]
     while not inputs[-1]:
         inputs.pop()
     outputs = ["Y", "Y_h", "Y_c"] if cell == "lstm" else ["Y", "Y_h"]
@@ -94,23 +95,27 @@ def _add_layer(graph, layer, k, x, lengths, h, c):
         hidden_size=layer.hidden_size,
         direction="bidirectional" if layer.bidirectional else direction,
         clip=layer.clip,
-        linear_before_reset=1 if cell == "gru" else None,
+        linear_before_reset=int(getattr(layer, "reset_after", True)) if cell == "gru" else None,
+        input_forget=1 if getattr(layer, "input_forget", False) else None,
         **_activations(layer, cell, len(ends)),
     )
 
 
 def _arrays(layer, cell, suffix):
-    """Return W, R and B of one layer in one direction."""
-    own = layer.weights
+    """Return W, R, B and P of one layer in one direction, as far as it has them."""
+    own, input_forget = layer.weights, getattr(layer, "input_forget", False)
 
     def of(name):
-        return reordered(own[f"{name}{suffix}"], OURS[cell], ONNX[cell])
+        return reordered(own[f"{name}{suffix}"], ours(cell, input_forget), ONNX[cell])
 
     found = {"W": of("weight_ih"), "R": of("weight_hh")}
-    if layer.bias and cell == "gru":
+    if f"bias_ih{suffix}" in own:
         found["B"] = np.concatenate([of("bias_ih"), of("bias_hh")])
     elif layer.bias:
         found["B"] = np.concatenate([of("bias"), np.zeros_like(of("bias"))])
+    if f"weight_ch{suffix}" in own:
+        peepholes = own[f"weight_ch{suffix}"]
+        found["P"] = reordered(peepholes, our_peepholes(input_forget), ONNX_PEEPHOLES)
     return found
 
 

@@ -24,7 +24,7 @@ _MODES = "LSTM", "GRU", "RNN_TANH", "RNN_RELU"
 _KINDS = "weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"
 
 # Values that torch's layers have a place for: of what decides on the weights, and of all else.
-_WEIGHTS_NEUTRAL = {"peephole": (False,), "coupled": (False,), "reset_after": (True,)}
+_WEIGHTS_NEUTRAL = {"peephole": (False,), "input_forget": (False,), "reset_after": (True,)}
 _NEUTRAL = _WEIGHTS_NEUTRAL | {
     "recurrent_activation": ("sigmoid",),
     "input_dropout": (0,),
