@@ -398,7 +398,7 @@ def _split(parts):
     return split
 
 
-thirds, quarters = _split(3), _split(4)
+halves, thirds, quarters = _split(2), _split(3), _split(4)
 
 
 @intrinsic
