@@ -108,6 +108,7 @@ def _one_layer(keras, layer, k):
     cell = cell_of(layer, "to_keras")
     is_last = k == layer.num_layers - 1
     arguments = {
+        "units": layer.hidden_size,
         "activation": layer.activation,
         "use_bias": layer.bias,
         "dropout": layer.input_dropout,
@@ -121,37 +122,37 @@ def _one_layer(keras, layer, k):
     if cell != "rnn":
         arguments["recurrent_activation"] = layer.recurrent_activation
     if cell == "gru":
-        arguments["reset_after"] = getattr(layer, "reset_after", True)
+        arguments["reset_after"] = layer.reset_after
     if cell == "lstm":
         arguments["unit_forget_bias"] = layer.unit_forget_bias
-    for role in ("kernel", "recurrent", "bias", "activity"):
-        if role == "activity" and not is_last:
-            continue
-        name = f"{role}_regularizer"
-        arguments[name] = _converted(name, regularizer(getattr(layer, name)), keras.regularizers)
-    for role in ("kernel", "recurrent", "bias"):
-        name = f"{role}_constraint"
-        arguments[name] = _converted(name, constraint(getattr(layer, name)), keras.constraints)
-    _check_bias_constraint(layer, cell)
+    arguments |= _penalties_and_constraints(keras, layer, is_last)
     kind = {"lstm": "LSTM", "gru": "GRU", "rnn": "SimpleRNN"}[cell]
     one = getattr(keras.layers, kind)(**arguments)
     return keras.layers.Bidirectional(one, layer.merge_mode) if layer.bidirectional else one
+
+
+def _penalties_and_constraints(keras, layer, is_last):
+    """Return the regularizers and constraints of a layer as Keras's own."""
+    two_biases = cell_of(layer, "to_keras") == "gru" and layer.bias and layer.reset_after
+    if two_biases and not isinstance(constraint(layer.bias_constraint), NonNeg | None):
+        raise ValueError(
+            f"Keras has nothing for bias_constraint={layer.bias_constraint!r} of GRU with "
+            "reset_after=True: the two biases share a norm there, and have one each here."
+        )
+    found = {}
+    for role in ("kernel", "recurrent", "bias", *(["activity"] if is_last else [])):
+        name = f"{role}_regularizer"
+        found[name] = _converted(name, regularizer(getattr(layer, name)), keras.regularizers)
+    for role in ("kernel", "recurrent", "bias"):
+        name = f"{role}_constraint"
+        found[name] = _converted(name, constraint(getattr(layer, name)), keras.constraints)
+    return found
 
 
 def _converted(name, value, module):
     """Return Keras's own of our regularizer or constraint."""
     if value is None:
         return None
-    if not isinstance(value, _PENALTIES_AND_CONSTRAINTS):
+    if type(value) not in _PENALTIES_AND_CONSTRAINTS:
         raise ValueError(f"Keras has nothing for {name}={value!r}; set it to None to go without.")
     return getattr(module, type(value).__name__)(**vars(value))
-
-
-def _check_bias_constraint(layer, cell):
-    found = constraint(layer.bias_constraint)
-    two = cell == "gru" and layer.bias and getattr(layer, "reset_after", True)
-    if two and not isinstance(found, NonNeg | None):
-        raise ValueError(
-            f"Keras has nothing for bias_constraint={layer.bias_constraint!r} of GRU with "
-            "reset_after=True: the two biases share a norm there, and have one each here."
-        )

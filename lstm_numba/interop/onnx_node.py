@@ -62,7 +62,8 @@ def read_node(model, node):
         "bidirectional": directions == 2,
         "go_backwards": direction == "reverse",
         "activation": candidate,
-        "clip": found.get("clip"),
+        # Attributes are float32: of all numbers that may have been meant, the shortest.
+        "clip": float(str(np.float32(found["clip"]))) if "clip" in found else None,
     }
     if cell != "rnn":
         arguments["recurrent_activation"] = gate

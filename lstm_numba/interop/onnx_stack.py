@@ -95,7 +95,7 @@ def _add_layer(graph, layer, k, x, lengths, h, c):
         hidden_size=layer.hidden_size,
         direction="bidirectional" if layer.bidirectional else direction,
         clip=layer.clip,
-        linear_before_reset=int(getattr(layer, "reset_after", True)) if cell == "gru" else None,
+        linear_before_reset=int(layer.reset_after) if cell == "gru" else None,
         input_forget=1 if getattr(layer, "input_forget", False) else None,
         **_activations(layer, cell, len(ends)),
     )
