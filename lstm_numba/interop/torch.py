@@ -246,7 +246,10 @@ def _read(source, prefix):
     groups = {one: weights for one, weights in groups.items() if "weight_ih_l0" in weights}
     found = ", ".join(repr(one) for one in groups)
     if prefix is None and len(groups) > 1:
-        raise ValueError(f"There are several recurrent modules: say which one, prefix= {found}.")
+        raise ValueError(
+            f"There are several recurrent modules, with the prefixes {found}: say which one is "
+            "meant, prefix="
+        )
     if not groups or prefix not in (None, *groups):
         raise ValueError(
             f"No weights of a recurrent module, such as '{prefix or ''}weight_ih_l0'. "
