@@ -75,14 +75,14 @@ def check_layer_input(x, input_size, batch_first, owner):
     """Return x as an array of three axes, and whether it was one sequence, of two."""
     x = _as_real(x, f"x of {owner}")
     axes = "(batch, seq_len, features)" if batch_first else "(seq_len, batch, features)"
+    add_axis = f" For one feature, add an axis: x[{':, ' * x.ndim}None]."
     if x.ndim not in (2, 3):
         raise ValueError(
-            f"x of {owner} must be {axes}, or (seq_len, features) for one sequence, but has "
-            f"{x.ndim} dimensions (shape={x.shape}). Add an axis, for example x[:, :, None] for "
-            "one feature."
+            f"x of {owner} must be {axes}, or (seq_len, features) for one sequence, but has the "
+            f"shape {x.shape}.{add_axis if x.ndim == 1 else ''}"
         )
     if x.shape[-1] != input_size:
-        hint = ""
+        hint = add_axis if x.ndim == 2 and input_size == 1 else ""
         if x.ndim == 3 and input_size in x.shape:
             hint = " The features are expected last."
         raise ValueError(

@@ -67,13 +67,20 @@ def test_publish_replaces_what_stands_between_the_marks(tmp_path, monkeypatch, c
     assert (tmp_path / "results" / "limits.json").is_file()
 
 
+def names_of(tree):
+    """Return the functions that a module defines or imports."""
+    imported = [node.names for node in tree.body if isinstance(node, ast.ImportFrom)]
+    defined = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return defined + [alias.name for names in imported for alias in names]
+
+
 def test_each_contestant_has_a_file():
     contestants = importlib.import_module("benchmarks.contestants")
     files = {path.stem for path in (FOLDER / "contestants").glob("[!_]*.py")}
     assert files == {module for module, _ in contestants.CONTESTANTS.values()}
     for name in files:
         tree = ast.parse((FOLDER / "contestants" / f"{name}.py").read_text(encoding="utf-8"))
-        assert "setup" in [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+        assert "setup" in names_of(tree)
 
 
 TASKS = {

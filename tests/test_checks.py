@@ -1,13 +1,14 @@
 """Checks: what is let through, what is refused, and in which words."""
 
 import decimal
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
-from lstm_numba import _checks
+from lstm_numba import _checks, _layer_checks
 from lstm_numba.data.tables import read_table
 
 GOOD = {
@@ -212,6 +213,20 @@ def test_integers_that_fit_do_not_warn():
 def test_shapes_are_checked(data, message):  # v06
     with pytest.raises(ValueError, match=message):
         read_table(data, "X")
+
+
+@pytest.mark.parametrize(
+    ("shape", "hint"),
+    [
+        ((24,), "x[:, None]."),
+        ((19, 6), "x[:, :, None]."),
+        ((19, 1, 6), "The features are expected last."),
+        ((2, 3, 4, 1), "has the shape (2, 3, 4, 1)."),
+    ],
+)
+def test_the_hint_for_a_layer_is_of_use(shape, hint):
+    with pytest.raises(ValueError, match=rf"^x of LSTM .*{re.escape(hint)}$"):
+        _layer_checks.check_layer_input(np.zeros(shape), 1, True, "LSTM")
 
 
 def test_sparse_matrices_are_refused():

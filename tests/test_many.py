@@ -1,6 +1,7 @@
 """Many models side by side: each as if it were alone, whoever its neighbours are."""
 
 import _thread
+import signal
 import threading
 import time
 
@@ -177,6 +178,8 @@ def test_progress_counts_models():
 
 
 def interrupted_after(seconds, *arguments, **options):
+    # A shell starts what runs in its background with Ctrl-C ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(seconds, _thread.interrupt_main)
     timer.start()
     began = time.perf_counter()

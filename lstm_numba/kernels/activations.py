@@ -106,11 +106,12 @@ def _limits(x):
 
 @overload(_limits, jit_options={"forceinline": True})
 def _limits_in_precision(x):
-    # Adding 1.5 * 2^m (m mantissa bits) rounds to an integer, which then stands in the low bits.
+    # Adding 1.5 * 2^m (m mantissa bits) rounds to an integer, which then stands in the low bits;
+    # 127 and 1023 are the bias of an exponent, see ``power_of_two``.
     if (x.scalar if isinstance(x, Tile) else x) == types.float32:
-        return lambda x: (12582912.0, 0.693359375, -2.12194440054690581e-4, 88.0, 9.02)
+        return lambda x: (12582912.0 + 127.0, 0.693359375, -2.12194440054690581e-4, 88.0, 9.02)
     return lambda x: (
-        6755399441055744.0,
+        6755399441055744.0 + 1023.0,
         0.6931471803691238,
         1.9082149292705878e-10,
         708.5,
@@ -148,6 +149,13 @@ def _exp(x):
 
 
 @register_jitable(forceinline=True)
+def _exp_plus_one(x):
+    """e^x + 1"""
+    s, p = _split_exp(_clip(x, _limits(x)[3]))
+    return fma(s, p, s + like(x, 1.0))
+
+
+@register_jitable(forceinline=True)
 def _expm1(x):
     """e^x - 1"""
     s, p = _split_exp(_clip(x, _limits(x)[3]))
@@ -160,8 +168,7 @@ def _expm1(x):
 @register_jitable(forceinline=True)
 def sigmoid(x):
     """1 / (1 + e^-x)"""
-    one = like(x, 1.0)
-    return one / (one + _exp(-x))
+    return like(x, 1.0) / _exp_plus_one(-x)
 
 
 @register_jitable(forceinline=True)

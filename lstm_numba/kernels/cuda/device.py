@@ -20,13 +20,18 @@ def is_simulated():
     return bool(config.ENABLE_CUDASIM)
 
 
+def is_complete():
+    """Return whether numba-cuda is installed: Numba's own part of CUDA has no intrinsics."""
+    return not is_simulated() and cuda.implementation == "NVIDIA"
+
+
 def why_not():
     """Return in one line why no kernel can run on a device here; None if one can."""
     if is_simulated():
         return None
     if config.DISABLE_CUDA:
         return "CUDA is switched off by the environment variable NUMBA_DISABLE_CUDA."
-    if cuda.implementation != "NVIDIA":
+    if not is_complete():
         return "the package numba-cuda is not installed."
     try:
         if cuda.is_available():

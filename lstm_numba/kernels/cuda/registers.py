@@ -1,23 +1,23 @@
 """Products of numbers that a thread keeps in its registers.
 
 A loop over a local array would put it into memory. So the numbers are a tuple, and the product is
-written out in full, by an intrinsic. The simulator has no intrinsics: there the same functions are
-written in Python.
+written out in full, by an intrinsic. The simulator has no intrinsics: there, and where numba-cuda
+is missing, the same functions are written in Python.
 """
 
 import functools
 
 import numpy as np
 
-from .device import is_simulated
+from .device import is_complete
 
 # Numba's own simulator knows neither shuffles nor aligned shared memory: plain kernels run there.
-AVAILABLE = not is_simulated()
+AVAILABLE = is_complete()
 
 # Rows of the batch that meet a thread's weights at once.
 SAMPLES = 4
 
-if is_simulated():
+if not is_complete():
 
     @functools.cache
     def weights_loader(n):
