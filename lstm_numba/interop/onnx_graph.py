@@ -1,7 +1,7 @@
 """An ONNX model that grows node by node."""
 
 import os
-import tempfile
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -91,11 +91,9 @@ class Graph:
 def write(model, path):
     """Write a model to a file: the whole of it, or nothing."""
     path = Path(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    partial = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(model.SerializeToString())
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+        partial.write_bytes(model.SerializeToString())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
