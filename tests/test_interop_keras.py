@@ -269,8 +269,14 @@ def test_layers_that_are_no_stack():
         interop.from_keras(stack(inner(), lstm(4)))
     with pytest.raises(ValueError, match="go_backwards of layer 1 is True"):
         interop.from_keras(stack(inner(), lstm(5, go_backwards=True)))
-    with pytest.raises(ValueError, match=r"Dropout are \[0.5\]"):
+    with pytest.raises(ValueError, match=r"follows layers \[0\] of 3 with the rates \[0\.5\]"):
         interop.from_keras(stack(inner(), keras.layers.Dropout(0.5), inner(), lstm(5)))
+    with pytest.raises(ValueError, match=r"follows layers \[0\] of 1"):
+        interop.from_keras(stack(lstm(5), keras.layers.Dropout(0.5)))
+    with pytest.raises(TypeError, match="Got Dropout"):
+        interop.from_keras(stack(keras.layers.Dropout(0.5), lstm(5)))
+    with pytest.raises(TypeError, match="Got int"):
+        interop.from_keras(5)
     with pytest.raises(TypeError, match="Got Dense"):
         interop.from_keras(stack(lstm(5), keras.layers.Dense(1)))
     with pytest.raises(ValueError, match="has no weights yet"):

@@ -164,8 +164,9 @@ def test_activations_mean_the_same(name):
 
 
 @EITHER_CELL
-def test_initial_state_and_lengths(op):
-    layer = random_layer(LAYERS[op], 3, 5, 2, bidirectional=True)
+@pytest.mark.parametrize("form", [{"bidirectional": True}, {"go_backwards": True}], ids=str)
+def test_initial_state_and_lengths(op, form):
+    layer = random_layer(LAYERS[op], 3, 5, 2, **form)
     model = interop.to_onnx(layer, initial_state=True, lengths=True)
     _, state = layer(steps(3))
     feeds = {f"{name}0": part for name, part in state._asdict().items() if part is not None}
@@ -240,6 +241,13 @@ def test_activations_that_are_one_of_ours_under_another_name():
         interop.from_onnx(node_model("RNN", activations=["Cos"]))
     with pytest.raises(ValueError, match="g and h of an LSTM"):
         interop.from_onnx(node_model(activations=["Sigmoid", "Tanh", "Relu"]))
+
+
+def test_a_model_that_makes_no_use_of_all_steps():
+    model = node_model(constants={"initial_h": np.zeros((1, 4, 2))})
+    assert interop.from_onnx(model).return_sequences
+    model.graph.node[0].output[:] = ["", "Y"]
+    assert not interop.from_onnx(model).return_sequences
 
 
 def test_half_precision_grows_to_float32():

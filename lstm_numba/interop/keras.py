@@ -1,6 +1,7 @@
 """Layers from keras.layers.LSTM, GRU, SimpleRNN and Bidirectional."""
 
 import sys
+from collections.abc import Sequence
 
 from ..kernels.activations import ACTIVATIONS
 from ..nn import constraints, regularizers
@@ -82,7 +83,9 @@ def from_keras(source, *, cell=None, **arguments):
     """
     if hasattr(source, "get_config") and not hasattr(source, "layers"):
         source = [source]
-    layers = list(getattr(source, "layers", source))
+    layers = getattr(source, "layers", source)
+    if not isinstance(layers, Sequence):
+        raise _not_taken(source)
     if layers and not hasattr(layers[0], "get_config"):
         return _from_weights([as_array(array) for array in layers], cell, arguments)
     found, groups = _read_stack(layers)
@@ -118,33 +121,32 @@ def _make(arguments, groups):
 
 def _read_stack(layers):
     """Return the arguments of layers on top of each other, and their weights."""
-    found, groups, dropouts = [], [], []
+    found, groups, dropouts = [], [], {}
     for layer in layers:
         kind = type(layer).__name__
         if kind == "InputLayer":
             continue
-        if kind == "Dropout" and len(dropouts) < len(found):
-            dropouts.append(layer.rate)
+        if kind == "Dropout" and found and len(found) not in dropouts:
+            dropouts[len(found)] = layer.rate
             continue
         arguments, arrays = _read_layer(layer)
         found.append(arguments)
         groups += arrays
     if not found:
-        raise ValueError(
-            "from_keras takes a keras.layers.LSTM, GRU, SimpleRNN or Bidirectional, or their "
-            "weights. Got an empty list instead."
-        )
+        raise ValueError("from_keras takes layers or their weights. Got an empty list instead.")
+    _check_stack(found, dropouts)
     whole = found[-1] | {"num_layers": len(found), "input_size": found[0]["input_size"]}
     whole["go_backwards"] = found[0].get("go_backwards", False)
     if dropouts:
-        whole["dropout"] = dropouts[0]
-    if len(found) > 1:
-        _check_stack(found, dropouts)
+        whole["dropout"] = dropouts[1]
     return whole, groups
 
 
 def _check_stack(found, dropouts):
-    """Raise unless one stack of ours computes what the layers compute."""
+    """Raise unless one stack of ours computes what the layers compute.
+
+    ``dropouts`` are the rates of Dropout by the number of layers before it.
+    """
     expected = {"return_sequences": True, "activity_regularizer": None}
     first = found[0] | {"go_backwards": False}
     for k, arguments in enumerate(found):
@@ -158,10 +160,12 @@ def _check_stack(found, dropouts):
                     f"arguments, but {name} of layer {k} is {value!r} and must be "
                     f"{wanted[name]!r}. Convert them one by one."
                 )
-    if dropouts and (len(dropouts) != len(found) - 1 or len(set(dropouts)) > 1):
+    everywhere = set(dropouts) in (set(), set(range(1, len(found))))
+    if not everywhere or len(set(dropouts.values())) > 1:
         raise ValueError(
-            f"A stack has one dropout between all its {len(found)} layers, but the rates of "
-            f"Dropout are {dropouts}. Convert the layers one by one."
+            "A stack has the same dropout between all its layers and none at its end, but here "
+            f"Dropout follows layers {[k - 1 for k in dropouts]} of {len(found)} with the rates "
+            f"{list(dropouts.values())}. Convert the layers one by one."
         )
 
 
@@ -207,10 +211,7 @@ def _read_direction(layer, ignored=frozenset()):
     """Return the cell and our arguments of keras.layers.LSTM, GRU or SimpleRNN."""
     kind = type(layer).__name__
     if kind not in _CELLS:
-        raise TypeError(
-            "from_keras takes keras.layers.LSTM, GRU, SimpleRNN or Bidirectional of these, or "
-            f"their weights. Got {kind} instead."
-        )
+        raise _not_taken(layer)
     found = {"cell": _CELLS[kind], "input_size": len(_built_weights(layer)[0])}
     for name, value in layer.get_config().items():
         if name in _RENAMED:
@@ -232,6 +233,13 @@ def _read_direction(layer, ignored=frozenset()):
             "biases share a norm there, and have one each here."
         )
     return found
+
+
+def _not_taken(source):
+    return TypeError(
+        "from_keras takes keras.layers.LSTM, GRU, SimpleRNN or Bidirectional of these, or lists of "
+        f"them or of their weights. Got {type(source).__name__} instead."
+    )
 
 
 def _activation(name, value, layer):

@@ -72,6 +72,8 @@ class Model:
 
     def is_used(self, name):
         """Whether a value goes into a node, or is an output of the model."""
+        if not name:
+            return False
         return name in self.outputs or any(name in node.input for node in self.nodes)
 
     def constant(self, name):
