@@ -69,9 +69,6 @@ def from_keras(source, *, cell=None, **arguments):
     there is one fast way to compute here; ``return_state``: the state is always returned;
     ``seed`` and the initializers: the weights are there.
 
-    Bidirectional puts out 0 at the steps that a mask leaves out; here the output is held there, as
-    in one direction. With ``lengths`` it is 0 after the end of a row.
-
     Examples
     --------
     >>> import numpy as np
