@@ -29,7 +29,7 @@ _PARAMETERS = {
     "clip": or_none(real(0, math.inf, closed_low=False)),
     "unit_forget_bias": flag,
     "peephole": flag,
-    "coupled": flag,
+    "input_forget": flag,
     "reset_after": flag,
     "return_sequences": flag,
     "go_backwards": flag,

@@ -1,12 +1,18 @@
-"""The LSTM cell and its adjoint, on floats and on tiles."""
+"""The LSTM cell and its adjoint, on floats and on tiles; the one with peepholes on floats."""
 
 import numpy as np
 import pytest
 from numba import njit
 
 from lstm_numba.kernels import tile
-from lstm_numba.kernels.cells import lstm_cell, lstm_cell_grad
-from lstm_numba.kernels.gates import Standard
+from lstm_numba.kernels.activations import ACTIVATIONS
+from lstm_numba.kernels.cells import (
+    lstm_cell,
+    lstm_cell_grad,
+    lstm_peephole_cell,
+    lstm_peephole_cell_grad,
+)
+from lstm_numba.kernels.gates import Chosen, Standard
 
 STANDARD = Standard()
 
@@ -162,3 +168,39 @@ def test_float32_is_never_widened():
     for function in (step, step_back, step_on_tiles, step_back_on_tiles):
         (signature,) = [s for s in function.signatures if s[0].dtype.bitwidth == 32]
         assert "fpext" not in function.inspect_llvm(signature)
+
+
+@njit
+def peephole_step(acts, given):
+    zi, zf, zg, zo, pi, pf, po, c_prev = given
+    return lstm_peephole_cell(acts, zi, zf, zg, zo, pi, pf, po, c_prev)
+
+
+@njit
+def peephole_step_back(acts, saved, given, dh, dc):
+    i, f, g, o, c, _ = saved
+    _, _, _, _, pi, pf, po, c_prev = given
+    return lstm_peephole_cell_grad(acts, i, f, g, o, pi, pf, po, c_prev, c, dh, dc)
+
+
+@pytest.mark.parametrize(
+    "acts",
+    [STANDARD, Chosen(ACTIVATIONS["softsign"], ACTIVATIONS["gelu"], 2.5)],
+    ids=["standard", "chosen"],
+)
+def test_adjoint_with_peepholes_equals_finite_differences(acts):
+    for seed in range(20):
+        given = np.random.default_rng(seed).normal(0, 1, 8)
+        saved = peephole_step(acts, tuple(given))
+        dzi, dzf, dzg, dzo, dc_prev = peephole_step_back(acts, saved, tuple(given), 0.7, -0.4)
+        c = saved[4]
+        # What the layer makes of dz for the peephole weights.
+        actual = [dzi, dzf, dzg, dzo, dzi * given[7], dzf * given[7], dzo * c, dc_prev]
+        for k in range(8):
+            up, down = given.copy(), given.copy()
+            up[k] += 1e-6
+            down[k] -= 1e-6
+            *_, c_up, h_up = peephole_step(acts, tuple(up))
+            *_, c_down, h_down = peephole_step(acts, tuple(down))
+            difference = (0.7 * (h_up - h_down) - 0.4 * (c_up - c_down)) / 2e-6
+            assert abs(actual[k] - difference) <= 1e-8

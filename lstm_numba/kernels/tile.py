@@ -55,12 +55,18 @@ ROWS = 4 if _MANY_REGISTERS else 3
 
 
 class Tile(types.Type):
-    """Numba type of ``rows`` x ``vectors`` machine vectors of ``scalar``."""
+    """Numba type of ``rows`` x ``vectors`` machine vectors of ``scalar``.
+
+    To LLVM a row is one vector, of ``lanes`` numbers, or where its length is no power of two as
+    many ``pieces`` as it has machine vectors: LLVM keeps a vector of another length in single
+    numbers from one turn of a loop to the next.
+    """
 
     def __init__(self, scalar, rows, vectors):
         self.scalar, self.rows, self.vectors = scalar, rows, vectors
-        self.lanes = vectors * lanes_of(scalar)
-        super().__init__(name=f"Tile({scalar}, {rows}x{self.lanes})")
+        self.pieces = 1 if vectors & (vectors - 1) == 0 else vectors
+        self.lanes = vectors // self.pieces * lanes_of(scalar)
+        super().__init__(name=f"Tile({scalar}, {rows}x{vectors})")
 
 
 def lanes_of(scalar):
@@ -72,7 +78,8 @@ def lanes_of(scalar):
 class _TileModel(models.PrimitiveModel):
     def __init__(self, manager, tile):
         scalar = ir.FloatType() if tile.scalar is types.float32 else ir.DoubleType()
-        super().__init__(manager, tile, ir.ArrayType(ir.VectorType(scalar, tile.lanes), tile.rows))
+        pieces = ir.ArrayType(ir.VectorType(scalar, tile.lanes), tile.rows * tile.pieces)
+        super().__init__(manager, tile, pieces)
 
 
 # building blocks
@@ -90,11 +97,11 @@ def _splat(builder, vector_type, scalar):
     return builder.shuffle_vector(single, undefined, zeros)
 
 
-def _by_row(context, builder, tile, emit, *tiles):
-    """Return the tile whose row r is ``emit(r, rows r of the tiles)``."""
+def _by_piece(context, builder, tile, emit, *tiles):
+    """Return the tile whose piece k, row by row, is ``emit(k, pieces k of the tiles)``."""
     out = ir.Constant(context.get_value_type(tile), ir.Undefined)
-    for r in range(tile.rows):
-        out = builder.insert_value(out, emit(r, *(builder.extract_value(t, r) for t in tiles)), r)
+    for k in range(tile.rows * tile.pieces):
+        out = builder.insert_value(out, emit(k, *(builder.extract_value(t, k) for t in tiles)), k)
     return out
 
 
@@ -113,8 +120,11 @@ def _address(context, builder, array_type, array, index, pointee):
     return builder.bitcast(builder.gep(data, [index]), pointee.as_pointer())
 
 
-def _row_index(builder, start, stride, r):
-    return builder.add(start, builder.mul(stride, stride.type(r)))
+def _index(builder, tile, start, stride, k):
+    """Return where piece ``k`` of a tile begins, whose row r begins at ``start + r stride``."""
+    row, piece = divmod(k, tile.pieces)
+    start = builder.add(start, builder.mul(stride, stride.type(row)))
+    return builder.add(start, start.type(piece * tile.lanes)) if piece else start
 
 
 # arithmetic, on tiles and on scalars alike
@@ -132,19 +142,16 @@ def elementwise(emit, n_args):
             given = zip(args, signature.args, strict=True)
             if not isinstance(kind, Tile):
                 return emit(builder, *(context.cast(builder, a, t, kind) for a, t in given))
-            vector = _vector_type(context, kind)
-            rows = []
+            vector, n = _vector_type(context, kind), kind.rows * kind.pieces
+            pieces = []
             for value, ty in given:
                 if isinstance(ty, Tile):
-                    rows.append([builder.extract_value(value, r) for r in range(kind.rows)])
+                    pieces.append([builder.extract_value(value, k) for k in range(n)])
                 else:
                     scalar = context.cast(builder, value, ty, kind.scalar)
-                    rows.append([_splat(builder, vector, scalar)] * kind.rows)
-            return _by_row(
-                context,
-                builder,
-                kind,
-                lambda r: emit(builder, *(row[r] for row in rows)),
+                    pieces.append([_splat(builder, vector, scalar)] * n)
+            return _by_piece(
+                context, builder, kind, lambda k: emit(builder, *(piece[k] for piece in pieces))
             )
 
         return codegen
@@ -287,14 +294,14 @@ power_of_two = elementwise(_emit_power_of_two, 1)
 def _read(context, builder, tile, array_type, array, start, stride):
     """Return the tile whose row r is read at ``start + r * stride``."""
 
-    def one(r):
-        index = _row_index(builder, start, stride, r)
+    def one(k):
+        index = _index(builder, tile, start, stride, k)
         vector_type = _vector_type(context, tile)
         vector = builder.load(_address(context, builder, array_type, array, index, vector_type))
         vector.align = tile.scalar.bitwidth // 8
         return vector
 
-    return _by_row(context, builder, tile, one)
+    return _by_piece(context, builder, tile, one)
 
 
 @intrinsic
@@ -345,10 +352,10 @@ def store(typing_context, array, start, stride, tile):
     """Write row r of the tile at ``start + r * stride``."""
 
     def codegen(context, builder, signature, args):
-        for r in range(tile.rows):
-            index = _row_index(builder, args[1], args[2], r)
+        for k in range(tile.rows * tile.pieces):
+            index = _index(builder, tile, args[1], args[2], k)
             pointer = _address(context, builder, array, args[0], index, _vector_type(context, tile))
-            instruction = builder.store(builder.extract_value(args[3], r), pointer)
+            instruction = builder.store(builder.extract_value(args[3], k), pointer)
             instruction.align = array.dtype.bitwidth // 8
         return context.get_dummy_value()
 
@@ -362,22 +369,28 @@ def outer_add(typing_context, acc, a, start, stride, w, w_start):
     def codegen(context, builder, signature, args):
         acc_, a_, start_, stride_, w_, w_start_ = args
         vector = _vector_type(context, acc)
-        row = builder.load(_address(context, builder, w, w_, w_start_, vector))
-        row.align = acc.scalar.bitwidth // 8
         multiply_add = _declare(builder, "fma", vector, 3)
-
-        def one(r, total):
-            index = _row_index(builder, start_, stride_, r)
+        numbers, pieces = [], []
+        for r in range(acc.rows):
+            index = builder.add(start_, builder.mul(stride_, stride_.type(r)))
             x = builder.load(_address(context, builder, a, a_, index, vector.element))
-            return builder.call(multiply_add, [_splat(builder, vector, x), row, total])
+            numbers.append(_splat(builder, vector, x))
+        for p in range(acc.pieces):
+            index = builder.add(w_start_, w_start_.type(p * acc.lanes))
+            pieces.append(builder.load(_address(context, builder, w, w_, index, vector)))
+            pieces[-1].align = acc.scalar.bitwidth // 8
 
-        return _by_row(context, builder, acc, one, acc_)
+        def one(k, total):
+            r, p = divmod(k, acc.pieces)
+            return builder.call(multiply_add, [numbers[r], pieces[p], total])
+
+        return _by_piece(context, builder, acc, one, acc_)
 
     return acc(acc, a, types.intp, types.intp, w, types.intp), codegen
 
 
 def _split(parts):
-    """Return an intrinsic that cuts a tile's lanes, from left to right, into equal parts."""
+    """Return an intrinsic that cuts a tile's vectors, from left to right, into equal parts."""
 
     @intrinsic
     def split(typing_context, tile):
@@ -385,11 +398,14 @@ def _split(parts):
 
         def codegen(context, builder, signature, args):
             def one(k):
+                if tile.pieces == parts:
+                    pick = lambda r: builder.extract_value(args[0], r * parts + k)  # noqa: E731
+                    return _by_piece(context, builder, part, pick)
                 lanes = range(k * part.lanes, (k + 1) * part.lanes)
                 mask = ir.Constant(ir.VectorType(ir.IntType(32), part.lanes), list(lanes))
                 undefined = ir.Constant(_vector_type(context, tile), ir.Undefined)
                 pick = lambda r, v: builder.shuffle_vector(v, undefined, mask)  # noqa: E731
-                return _by_row(context, builder, part, pick, args[0])
+                return _by_piece(context, builder, part, pick, args[0])
 
             tiles = [one(k) for k in range(parts)]
             return context.make_tuple(builder, signature.return_type, tiles)
@@ -399,37 +415,20 @@ def _split(parts):
     return split
 
 
-thirds, quarters = _split(3), _split(4)
+halves, thirds, quarters = _split(2), _split(3), _split(4)
 
 
 @intrinsic
 def side_by_side(typing_context, a, b, c):
-    """One tile of the lanes of three."""
-    whole = Tile(a.scalar, a.rows, a.vectors + b.vectors + c.vectors)
+    """One tile of three vectors a row, from three of one."""
+    whole = Tile(a.scalar, a.rows, 3)
+    if a.vectors != 1 or {b, c} != {a}:
+        return None
 
     def codegen(context, builder, signature, args):
-        def join(left, right, n_left, n_right):
-            # A shuffle takes two vectors of one length: widen the shorter.
-            index = ir.IntType(32)
-            n = max(n_left, n_right)
+        def one(k):
+            return builder.extract_value(args[k % 3], k // 3)
 
-            def widen(v, have):
-                if have == n:
-                    return v
-                mask = [k if k < have else 0 for k in range(n)]
-                undefined = ir.Constant(v.type, ir.Undefined)
-                return builder.shuffle_vector(
-                    v, undefined, ir.Constant(ir.VectorType(index, n), mask)
-                )
-
-            mask = [*range(n_left), *range(n, n + n_right)]
-            constant = ir.Constant(ir.VectorType(index, len(mask)), mask)
-            return builder.shuffle_vector(widen(left, n_left), widen(right, n_right), constant)
-
-        def row(r, x, y, z):
-            xy = join(x, y, a.lanes, b.lanes)
-            return join(xy, z, a.lanes + b.lanes, c.lanes)
-
-        return _by_row(context, builder, whole, row, *args)
+        return _by_piece(context, builder, whole, one)
 
     return whole(a, b, c), codegen

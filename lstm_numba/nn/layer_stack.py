@@ -238,9 +238,8 @@ class LayerStack:
         """Add to dx and gradient what layer ``k`` has; dstate becomes that of its start."""
         for d in range(self._directions):
             at = self._directions * k + d
-            dy = np.ascontiguousarray(parts[d])
             dstate.h[at], dstate.c[at] = self._engines[at].backward(
-                dy, dstate.h[at], dstate.c[at], dx, gradient, team
+                parts[d], dstate.h[at], dstate.c[at], dx, gradient, team
             )
 
 
@@ -253,10 +252,12 @@ def _shapes(cell, inputs, hidden_size, proj_size):
     """Return names and shapes of the weights of one layer in one direction."""
     columns = cell.gates * hidden_size
     # The candidate of a GRU adds up its two biases only after the reset gate.
-    biases = ("bias_ih", "bias_hh") if cell.x_apart else ("bias",)
+    biases = ("bias_ih", "bias_hh") if cell.x_apart and cell.h_bias else ("bias",)
     shapes = {"weight_ih": (inputs, columns)}
     shapes |= dict.fromkeys(biases, (columns,))
     shapes["weight_hh"] = (proj_size or hidden_size, columns)
+    if getattr(cell, "peepholes", 0):
+        shapes["weight_ch"] = (cell.peepholes * hidden_size,)
     if proj_size:
         shapes["weight_hr"] = (hidden_size, proj_size)
     return shapes

@@ -9,12 +9,15 @@ from .params import ParamLayout
 from .regularizers import regularizer
 
 ROLES = "kernel", "recurrent", "bias"
+_ALL_ROLES = *ROLES, "peephole"
 
 
 def _role(name):
-    """Return which initializer, regularizer and constraint a weight has."""
+    """Return which initializer, regularizer and constraint a weight has; peepholes have none."""
     if name.startswith("bias"):
         return "bias"
+    if name.startswith("weight_ch"):
+        return "peephole"
     return "kernel" if name.startswith("weight_ih") else "recurrent"
 
 
@@ -42,8 +45,8 @@ class LayerWeights:
     def __init__(self, shapes, dtype, has_bias, regularizers, constraints):
         self._layout = ParamLayout(shapes)
         self._has_bias = has_bias
-        self._regularizers = {role: regularizer(regularizers[role]) for role in ROLES}
-        self._constraints = {role: constraint(constraints[role]) for role in ROLES}
+        self._regularizers = {role: regularizer(regularizers.get(role)) for role in _ALL_ROLES}
+        self._constraints = {role: constraint(constraints.get(role)) for role in _ALL_ROLES}
         lanes = VECTOR_BYTES // np.dtype(dtype).itemsize
         self.params = np.zeros(self._layout.size + 4 * lanes, dtype)
         self.grads = np.zeros(self._layout.size, dtype)
@@ -59,13 +62,18 @@ class LayerWeights:
         """Return views by name, in torch's shapes."""
         return {name: view.T for name, _, view in self._stored(flat)}
 
-    def draw(self, rng, initializers, hidden_size, unit_forget_bias):
-        """Draw all weights from the initializers, a dict by role."""
+    def draw(self, rng, initializers, hidden_size, biased_gate=None):
+        """Draw all weights from the initializers, a dict by role; peepholes stay zero.
+
+        ``biased_gate`` is the number of a gate and what its bias begins at, if it is told.
+        """
         draws = {role: initializer(initializers[role], hidden_size) for role in ROLES}
         for _, role, stored in self._stored(self.params):
-            stored[...] = draws[role](rng, *stored.shape)
-            if role == "bias" and unit_forget_bias:
-                stored[hidden_size : 2 * hidden_size] = 1
+            if role in draws:
+                stored[...] = draws[role](rng, *stored.shape)
+            if role == "bias" and biased_gate is not None:
+                gate, value = biased_gate
+                stored[gate * hidden_size : (gate + 1) * hidden_size] = value
 
     def constrain(self):
         """Bring the weights back to what the constraints allow."""

@@ -14,6 +14,12 @@ class LSTM(RecurrentLayer):
         g = φ(W_ig x + W_hg h + b_g)      o = σ(W_io x + W_ho h + b_o)
         c ← f·c + i·g                     h ← o·φ(c)
 
+    With ``peephole`` (Gers & Schmidhuber, 2000)
+
+        i = σ(… + p_i·c)      f = σ(… + p_f·c)      o = σ(… + p_o·c) of the new c
+
+    and with ``input_forget`` (Greff et al., 2017) f = 1 − i.
+
     Hochreiter & Schmidhuber (1997), Gers et al. (2000). Outputs, states and gradients are those of
     torch.nn.LSTM and keras.layers.LSTM with the same weights, to rounding. Arguments keep the names
     that they have there.
@@ -55,7 +61,14 @@ class LSTM(RecurrentLayer):
     clip : float, optional
         Bound of what σ and φ are applied to in the gates (ONNX's ``clip``).
     unit_forget_bias : bool, default=True
-        Let the forget gate's bias begin at 1 (Jozefowicz et al., 2015).
+        Let the forget gate's bias begin at 1 (Jozefowicz et al., 2015); with ``input_forget`` the
+        input gate's at -1, which comes to the same.
+    peephole : bool, default=False
+        Let the gates see the cell state of their unit, with weights that begin at zero (ONNX's
+        P). Regularizers and constraints do not touch these.
+    input_forget : bool, default=False
+        Couple the forget gate to the input gate: f = 1 − i, three gates instead of four (ONNX's
+        ``input_forget``).
     kernel_initializer, recurrent_initializer, bias_initializer : str, float or callable
         Initial values of the weights of x, of h, and of the biases; by default "glorot_uniform",
         "orthogonal" and "zeros". Also "glorot_normal", "he_uniform", "he_normal",
@@ -90,7 +103,10 @@ class LSTM(RecurrentLayer):
         By torch's names: ``weight_ih_l{k}`` (4 hidden_size, inputs), ``weight_hh_l{k}``
         (4 hidden_size, hidden_size or proj_size), ``bias_l{k}`` (4 hidden_size,) and, with a
         projection, ``weight_hr_l{k}`` (proj_size, hidden_size); ``_reverse`` is added for the
-        second direction. Gates in the order i, f, g, o. Views: writing to one changes the layer.
+        second direction. Gates in the order i, f, g, o. With ``peephole`` also ``weight_ch_l{k}``
+        (3 hidden_size,), in the order i, f, o. With ``input_forget`` there is no f: 3 hidden_size
+        for i, g, o, and 2 hidden_size for the peepholes i, o. Views: writing to one changes the
+        layer.
     penalty : float
         Sum of the regularizers' penalties.
 
@@ -131,12 +147,22 @@ class LSTM(RecurrentLayer):
     True
     """
 
-    _cell = "lstm"
-
     _: KW_ONLY
     proj_size: int = 0
     recurrent_activation: str = "sigmoid"
     unit_forget_bias: bool = True
+    peephole: bool = False
+    input_forget: bool = False
+
+    @property
+    def _cell(self):
+        return f"lstm{'_coupled' * self.input_forget}{'_peephole' * self.peephole}"
+
+    @property
+    def _biased_gate(self):
+        if not self.unit_forget_bias:
+            return None
+        return (0, -1.0) if self.input_forget else (1, 1.0)
 
 
 @dataclass(eq=False, repr=False)
@@ -148,20 +174,29 @@ class GRU(RecurrentLayer):
         n = φ(W_in x + b_in + r·(W_hn h + b_hn))
         h ← (1 − z)·n + z·h
 
-    Cho et al. (2014), in the form of torch.nn.GRU, cuDNN and keras.layers.GRU. The state is
-    ``State(h)``; it may be given as h alone.
+    Cho et al. (2014), in the form of torch.nn.GRU, cuDNN and keras.layers.GRU; with
+    ``reset_after=False`` as published, where the reset gate comes before the product:
+
+        n = φ(W_in x + W_hn (r·h) + b_n)
+
+    The state is ``State(h)``; it may be given as h alone.
 
     Parameters
     ----------
     input_size, hidden_size, num_layers, ... :
-        As of ``LSTM``, but for ``proj_size`` and ``unit_forget_bias``.
+        As of ``LSTM``, but for ``proj_size``, ``unit_forget_bias``, ``peephole`` and
+        ``input_forget``.
+    reset_after : bool, default=True
+        Apply the reset gate after the product with W_hn, as torch and Keras do, or before it, as
+        Keras does with ``reset_after=False`` and ONNX with ``linear_before_reset=0``.
 
     Attributes
     ----------
     weights, grads : dict of str to array
         ``weight_ih_l{k}`` (3 hidden_size, inputs), ``weight_hh_l{k}`` (3 hidden_size, hidden_size),
         ``bias_ih_l{k}`` and ``bias_hh_l{k}`` (3 hidden_size,): the candidate keeps its two biases
-        apart. Gates in the order r, z, n.
+        apart. With ``reset_after=False`` they are only ever added up: ``bias_l{k}``
+        (3 hidden_size,). Gates in the order r, z, n.
 
     Examples
     --------
@@ -173,10 +208,13 @@ class GRU(RecurrentLayer):
     ((2, 7, 32), (2, 2, 16), True)
     """
 
-    _cell = "gru"
-
     _: KW_ONLY
     recurrent_activation: str = "sigmoid"
+    reset_after: bool = True
+
+    @property
+    def _cell(self):
+        return "gru" if self.reset_after else "gru_reset_before"
 
 
 @dataclass(eq=False, repr=False)
@@ -189,7 +227,8 @@ class SimpleRNN(RecurrentLayer):
     Parameters
     ----------
     input_size, hidden_size, num_layers, ... :
-        As of ``LSTM``, but for ``proj_size``, ``recurrent_activation`` and ``unit_forget_bias``.
+        As of ``LSTM``, but for ``proj_size``, ``recurrent_activation``, ``unit_forget_bias``,
+        ``peephole`` and ``input_forget``.
 
     Attributes
     ----------

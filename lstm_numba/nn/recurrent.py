@@ -55,7 +55,7 @@ class RecurrentLayer:
     # What a class without the parameter of this name does.
     proj_size = 0
     recurrent_activation = "sigmoid"
-    unit_forget_bias = False
+    _biased_gate = None  # number of a gate, and what its bias begins at
 
     def __post_init__(self):
         given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
@@ -71,7 +71,7 @@ class RecurrentLayer:
             self._by_role("constraint"),
         )
         self._weights.draw(
-            self._rng, self._by_role("initializer"), self.hidden_size, self.unit_forget_bias
+            self._rng, self._by_role("initializer"), self.hidden_size, self._biased_gate
         )
         self._state = None
 

@@ -47,7 +47,8 @@ class LSTM(NamedTuple):
     slots: int = 4
     h_slot: int = 0
     x_turn: int = 0  # slot s of x belongs to column (s + x_turn) % gates of the weights
-    x_apart: int = 0  # x fills other slots than h, and has a bias of its own
+    x_apart: int = 0  # x has a bias of its own, and may fill other slots than h
+    h_bias: int = 1  # the products with h have a bias
     has_c: int = 1  # a cell state beside h
 
 
@@ -61,6 +62,7 @@ class GRU(NamedTuple):
     h_slot: int = 1
     x_turn: int = 2
     x_apart: int = 1
+    h_bias: int = 1
     has_c: int = 0
 
 
@@ -74,10 +76,89 @@ class SimpleRNN(NamedTuple):
     h_slot: int = 0
     x_turn: int = 0
     x_apart: int = 0
+    h_bias: int = 1
     has_c: int = 0
 
 
-CELLS = {"lstm": LSTM(), "gru": GRU(), "rnn": SimpleRNN()}
+class GRUResetBefore(NamedTuple):
+    """Slots r, z, n; the reset gate comes before the product of the candidate with h.
+
+    That product waits for the reset gates of all units, so it has weights and gradients apart from
+    those of r and z, in pieces of what the layer has for all gates of h:
+    """
+
+    acts: Any = Standard()
+    stage: Any = Plain()
+    gates: int = 3
+    slots: int = 3
+    h_slot: int = 0
+    x_turn: int = 0
+    x_apart: int = 1
+    h_bias: int = 0
+    has_c: int = 0
+    rh: int = 0  # work: (seq_len, ROWS, units), r·h
+    drh: int = 0  # work: (ROWS, units)
+    w_rz: int = 0  # packed
+    w_n: int = 0
+    w_back_n: int = 0
+    partial_n: int = 0
+
+
+class PeepholeLSTM(NamedTuple):
+    """An LSTM whose gates i, f, o also see the cell state, each unit its own."""
+
+    acts: Any = Standard()
+    stage: Any = Plain()
+    gates: int = 4
+    slots: int = 4
+    h_slot: int = 0
+    x_turn: int = 0
+    x_apart: int = 0
+    h_bias: int = 1
+    has_c: int = 1
+    peepholes: int = 3  # weights of a unit: those of i, f, o
+    peephole_params: int = 0  # params: (peepholes, hidden)
+    peephole_w: int = 0  # packed: (gates - 1, units)
+    peephole_partial: int = 0  # (peepholes, ROWS, units)
+
+
+class CoupledLSTM(NamedTuple):
+    """Slots i, g, o: the forget gate is 1 - i; with or without peepholes."""
+
+    acts: Any = Standard()
+    stage: Any = Plain()
+    gates: int = 3
+    slots: int = 3
+    h_slot: int = 0
+    x_turn: int = 0
+    x_apart: int = 0
+    h_bias: int = 1
+    has_c: int = 1
+    peepholes: int = 0  # 2, those of i and o, or none: then they are packed as zeros
+    peephole_params: int = 0
+    peephole_w: int = 0
+    peephole_partial: int = 0
+
+
+CELLS = {
+    "lstm": LSTM(),
+    "lstm_peephole": PeepholeLSTM(),
+    "lstm_coupled": CoupledLSTM(),
+    "lstm_coupled_peephole": CoupledLSTM(peepholes=2),
+    "gru": GRU(),
+    "gru_reset_before": GRUResetBefore(),
+    "rnn": SimpleRNN(),
+}
+
+
+class Gates(NamedTuple):
+    """Some gates of a cell that lie side by side."""
+
+    gates: int  # how many
+    slots: int  # of a unit on the tape
+    first: int  # before them in the weights
+    of: int  # of a unit in the weights
+
 
 # The projection of a stage is a matrix of its own, which lies as that of a cell with one gate.
-ONE_GATE = SimpleRNN()
+ONE_GATE = Gates(1, 1, 0, 1)

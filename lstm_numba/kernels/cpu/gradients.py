@@ -9,8 +9,9 @@ import math
 from numba.extending import overload
 
 from ..jit import subkernel
-from ..tile import fma, lanes, load, store, zeros
-from .cell import ONE_GATE, Plain
+from ..tile import ROWS, fma, lanes, load, store, zeros
+from .cell import ONE_GATE, CoupledLSTM, Gates, GRUResetBefore, PeepholeLSTM, Plain
+from .gru_reset_before import CANDIDATE, RESET_UPDATE
 from .moves import copy
 from .plan import layer_at
 
@@ -31,30 +32,83 @@ def add_chunks(n_partial, partials, chunks, part, parts):
 
 
 @subkernel
-def _unpack_rows(cell, hidden, turn, partial, start, rows, gradient, to, part, parts):
+def _unpack_rows(gates, hidden, turn, partial, start, rows, gradient, to, part, parts):
     """Put rows, which lie as (units / lanes, gates, lanes), into the order of the weights."""
-    width = lanes(gradient)
+    width, n = lanes(gradient), gates.gates
     units = -(-hidden // width) * width
     for k in range(part, rows, parts):
         for j in range(0, hidden, width):
-            for slot in range(cell.gates):
-                gate = (slot + turn) % cell.gates
-                at = start + cell.gates * (k * units + j) + slot * width
-                place = to + (cell.gates * k + gate) * hidden + j
+            for slot in range(n):
+                gate = gates.first + (slot + turn) % n
+                at = start + n * (k * units + j) + slot * width
+                place = to + (gates.of * k + gate) * hidden + j
                 copy(partial, at, gradient, place, min(width, hidden - j))
+
+
+@subkernel
+def _first_own(cell, layer):
+    """Return where the weights of ``layer.own`` begin."""
+    return layer.params + (layer.below + layer.x) * cell.gates * layer.hidden
+
+
+@subkernel
+def _unpack_own(cell, layer, partial, gradient, part, parts):
+    gates = Gates(cell.gates, cell.slots, 0, cell.gates)
+    at, n, to = layer.partial_own, layer.own, _first_own(cell, layer)
+    _unpack_rows(gates, layer.hidden, 0, partial, at, n, gradient, to, part, parts)
+
+
+@subkernel
+def _unpack_reset_before(cell, layer, partial, gradient, part, parts):
+    """As ``cell.py`` says, the gradient of n lies apart."""
+    hidden, n, to = layer.hidden, layer.own, _first_own(cell, layer)
+    at, at_n = layer.partial_own, cell.partial_n
+    _unpack_rows(RESET_UPDATE, hidden, 0, partial, at, n, gradient, to, part, parts)
+    _unpack_rows(CANDIDATE, hidden, 0, partial, at_n, n, gradient, to, part, parts)
+
+
+@subkernel
+def _unpack_with_peepholes(cell, layer, partial, gradient, part, parts):
+    """The gradients of peepholes lie by row of a block."""
+    _unpack_own(cell, layer, partial, gradient, part, parts)
+    for k in range(part, cell.peepholes, parts):
+        at, to = cell.peephole_partial + k * ROWS * layer.units, cell.peephole_params
+        for j in range(layer.hidden):
+            total = partial[at + j]
+            for r in range(1, ROWS):
+                total += partial[at + r * layer.units + j]
+            gradient[to + k * layer.hidden + j] = total
+
+
+_UNPACKS = {
+    GRUResetBefore: _unpack_reset_before,
+    PeepholeLSTM: _unpack_with_peepholes,
+    CoupledLSTM: _unpack_with_peepholes,
+}
+
+
+def unpack_h(cell, layer, partial, gradient, part, parts):
+    """Put the gradient of what a cell multiplies with h, and with c, into the weights' order."""
+
+
+@overload(unpack_h, jit_options={"forceinline": True})
+def _unpack_h(cell, layer, partial, gradient, part, parts):
+    unpack = _UNPACKS.get(cell.instance_class, _unpack_own)
+    return lambda cell, layer, partial, gradient, part, parts: unpack(
+        cell, layer, partial, gradient, part, parts
+    )
 
 
 @subkernel
 def unpack_layer(cell, layer, partial, gradient, part, parts):
     """Put the gradient of a layer into the order of its weights; one of ``parts`` parts."""
-    hidden, turn, row = layer.hidden, cell.x_turn, cell.gates * layer.hidden
-    to = layer.params
-    at, n = layer.partial_below, layer.below
-    _unpack_rows(cell, hidden, turn, partial, at, n, gradient, to, part, parts)
-    to, at, n = to + n * row, layer.partial_x, layer.x
-    _unpack_rows(cell, hidden, turn, partial, at, n, gradient, to, part, parts)
-    to, at, n = to + n * row, layer.partial_own, layer.own
-    _unpack_rows(cell, hidden, 0, partial, at, n, gradient, to, part, parts)
+    gates = Gates(cell.gates, cell.slots, 0, cell.gates)
+    hidden, turn = layer.hidden, cell.x_turn
+    at, n, to = layer.partial_below, layer.below, layer.params
+    _unpack_rows(gates, hidden, turn, partial, at, n, gradient, to, part, parts)
+    at, n, to = layer.partial_x, layer.x, to + n * cell.gates * hidden
+    _unpack_rows(gates, hidden, turn, partial, at, n, gradient, to, part, parts)
+    unpack_h(cell, layer, partial, gradient, part, parts)
     outs = layer.first_own + layer.own - layer.h
     unpack_stage(cell.stage, hidden, outs, partial, gradient, part, parts)
 

@@ -35,7 +35,7 @@ def step_forward(cell, layer, t, j, packed, work, keep_tape, h_at, h_row):
         store(work, slots + 3 * width, 4 * width, un)
 
 
-def step_backward(cell, layer, t, j, work, dh_at, dc_at, dy_at):
+def step_backward(cell, layer, t, j, packed, work, dh_at, dc_at, dy_at):
     """dz[t], dh[t] = gru_cell_grad(gates[t], h[t], dh[t+1] + dy[t])"""
     width, units = lanes(work), layer.units
     slots = layer.z + (t * units + j) * 4 * ROWS

@@ -33,7 +33,7 @@ def step_forward(cell, layer, t, j, packed, work, keep_tape, h_at, h_row):
         store(work, gates + 3 * width, 4 * width, o)
 
 
-def step_backward(cell, layer, t, j, work, dh_at, dc_at, dy_at):
+def step_backward(cell, layer, t, j, packed, work, dh_at, dc_at, dy_at):
     """dz[t], dc[t] = lstm_cell_grad(gates[t], c[t], c[t+1], dh[t+1] + dy[t], dc[t+1])"""
     width, units = lanes(work), layer.units
     gates = layer.z + (t * units + j) * 4 * ROWS

@@ -4,65 +4,121 @@ from numba.extending import overload
 
 from ..jit import subkernel
 from ..tile import lanes, load, store
-from .cell import ONE_GATE, Plain
+from .cell import ONE_GATE, CoupledLSTM, Gates, GRUResetBefore, PeepholeLSTM, Plain
+from .gru_reset_before import CANDIDATE, RESET_UPDATE
 from .plan import layer_at
 
 
 @subkernel
-def _pack_forward(cell, hidden, inputs, turned, params, start, packed, place, part, parts):
+def _pack_forward(gates, hidden, inputs, turned, turn, params, start, packed, place, part, parts):
     """w: for each vector of units all ``inputs`` rows of the weight matrix, gates side by side.
 
     ``turned`` of the rows belong to x, see ``x_turn`` in ``cell.py``.
     """
-    width, gates = lanes(params), cell.gates
+    width, n = lanes(params), gates.gates
     for block in range(part, -(-hidden // width), parts):
         j = block * width
         valid = min(width, hidden - j)
         for k in range(inputs):
-            turn = cell.x_turn if k < turned else 0
-            for slot in range(gates):
-                gate = (slot + turn) % gates
-                source = start + (k * gates + gate) * hidden + j
-                to = place + ((block * inputs + k) * gates + slot) * width
+            shift = turn if k < turned else 0
+            for slot in range(n):
+                gate = gates.first + (slot + shift) % n
+                source = start + (k * gates.of + gate) * hidden + j
+                to = place + ((block * inputs + k) * n + slot) * width
                 store(packed, to, 0, load(params, source, 0, 1, 1))
                 for unused in range(valid, width):
                     packed[to + unused] = 0
 
 
 @subkernel
-def _pack_transposed(cell, hidden, turn, params, start, columns, packed, place, part, parts):
+def _pack_transposed(gates, hidden, turn, params, start, columns, packed, place, part, parts):
     """w_back: transpose ``columns`` rows of the weight matrix into panels of 4, 2 or 1 vectors."""
-    width, gates = lanes(params), cell.gates
+    width, n_gates = lanes(params), gates.gates
     units, padded = -(-hidden // width) * width, -(-columns // width) * width
     n = 0
     while n < padded:
         left = (padded - n) // width
         panel = width * (4 if left >= 4 else 2 if left >= 2 else 1)
         for block in range(part, units // width, parts):
-            for slot in range(gates):
-                gate = (slot + turn) % gates
+            for slot in range(n_gates):
+                gate = gates.first + (slot + turn) % n_gates
                 for lane in range(width):
                     j = block * width + lane
-                    q = (block * gates + slot) * width + lane
-                    to = place + n * gates * units + q * panel
+                    q = (block * n_gates + slot) * width + lane
+                    to = place + n * n_gates * units + q * panel
                     for column in range(panel):
                         inside = j < hidden and n + column < columns
-                        source = start + ((n + column) * gates + gate) * hidden + j
+                        source = start + ((n + column) * gates.of + gate) * hidden + j
                         packed[to + column] = params[source] if inside else 0
         n += panel
 
 
 @subkernel
-def pack_layer(cell, layer, params, packed, part, parts):
-    """Do one of ``parts`` parts of the packing of a layer; the parts may run side by side."""
+def _pack_whole(cell, layer, params, packed, part, parts):
+    """All gates side by side."""
+    gates = Gates(cell.gates, cell.slots, 0, cell.gates)
     hidden, outs = layer.hidden, layer.first_own + layer.own - layer.h
     x, turned, inputs = layer.params, layer.below + layer.x, layer.below + layer.x + layer.own
     h = x + (inputs - outs) * cell.gates * hidden
     below, turn = layer.below, cell.x_turn
-    _pack_forward(cell, hidden, inputs, turned, params, x, packed, layer.w, part, parts)
-    _pack_transposed(cell, hidden, turn, params, x, below, packed, layer.w_back_x, part, parts)
-    _pack_transposed(cell, hidden, 0, params, h, outs, packed, layer.w_back_h, part, parts)
-    pack_stage(cell.stage, hidden, outs, params, packed, part, parts)
+    _pack_forward(gates, hidden, inputs, turned, turn, params, x, packed, layer.w, part, parts)
+    _pack_transposed(gates, hidden, turn, params, x, below, packed, layer.w_back_x, part, parts)
+    _pack_transposed(gates, hidden, 0, params, h, outs, packed, layer.w_back_h, part, parts)
+
+
+@subkernel
+def _pack_reset_before(cell, layer, params, packed, part, parts):
+    """All gates of x, and of h: r and z, and n apart."""
+    gates = Gates(cell.gates, cell.slots, 0, cell.gates)
+    hidden, below, own = layer.hidden, layer.below, layer.own
+    x, inputs = layer.params, layer.below + layer.x
+    h = x + inputs * cell.gates * hidden
+    _pack_forward(gates, hidden, inputs, 0, 0, params, x, packed, layer.w, part, parts)
+    _pack_forward(RESET_UPDATE, hidden, own, 0, 0, params, h, packed, cell.w_rz, part, parts)
+    _pack_forward(CANDIDATE, hidden, own, 0, 0, params, h, packed, cell.w_n, part, parts)
+    to_x, to_h, to_rh = layer.w_back_x, layer.w_back_h, cell.w_back_n
+    _pack_transposed(gates, hidden, 0, params, x, below, packed, to_x, part, parts)
+    _pack_transposed(RESET_UPDATE, hidden, 0, params, h, own, packed, to_h, part, parts)
+    _pack_transposed(CANDIDATE, hidden, 0, params, h, own, packed, to_rh, part, parts)
+
+
+@subkernel
+def _pack_with_peepholes(cell, layer, params, packed, part, parts):
+    """All gates side by side, and the peepholes; where there are none, zeros."""
+    _pack_whole(cell, layer, params, packed, part, parts)
+    hidden, units = layer.hidden, layer.units
+    for k in range(part, cell.gates - 1, parts):
+        to, source = cell.peephole_w + k * units, cell.peephole_params + k * hidden
+        for j in range(units):
+            seen = k < cell.peepholes and j < hidden
+            packed[to + j] = params[source + j] if seen else 0
+
+
+_PACKS = {
+    GRUResetBefore: _pack_reset_before,
+    PeepholeLSTM: _pack_with_peepholes,
+    CoupledLSTM: _pack_with_peepholes,
+}
+
+
+def pack_cell(cell, layer, params, packed, part, parts):
+    """Pack what a cell multiplies with x and h, and with c."""
+
+
+@overload(pack_cell, jit_options={"forceinline": True})
+def _pack_cell(cell, layer, params, packed, part, parts):
+    pack = _PACKS.get(cell.instance_class, _pack_whole)
+    return lambda cell, layer, params, packed, part, parts: pack(
+        cell, layer, params, packed, part, parts
+    )
+
+
+@subkernel
+def pack_layer(cell, layer, params, packed, part, parts):
+    """Do one of ``parts`` parts of the packing of a layer; the parts may run side by side."""
+    pack_cell(cell, layer, params, packed, part, parts)
+    outs = layer.first_own + layer.own - layer.h
+    pack_stage(cell.stage, layer.hidden, outs, params, packed, part, parts)
 
 
 def pack_stage(stage, hidden, outs, params, packed, part, parts):
@@ -77,7 +133,7 @@ def _pack_stage(stage, hidden, outs, params, packed, part, parts):
     def staged(stage, hidden, outs, params, packed, part, parts):
         if stage.projected:
             w, back, start = stage.w, stage.w_back, stage.params
-            _pack_forward(ONE_GATE, outs, hidden, 0, params, start, packed, w, part, parts)
+            _pack_forward(ONE_GATE, outs, hidden, 0, 0, params, start, packed, w, part, parts)
             _pack_transposed(ONE_GATE, outs, 0, params, start, hidden, packed, back, part, parts)
 
     return nothing if stage.instance_class is Plain else staged

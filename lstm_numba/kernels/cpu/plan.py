@@ -28,7 +28,7 @@ import numpy as np
 
 from ..jit import subkernel
 from ..tile import ROWS, VECTOR_BYTES
-from .cell import CELLS
+from .cell import CELLS, CoupledLSTM, GRUResetBefore, PeepholeLSTM
 
 
 class Layer(NamedTuple):
@@ -159,7 +159,7 @@ def make_layer(cell, places, seq_len, features, hidden, outs, params, below=0, t
     outs_up, h = round_up(outs, lanes), round_up(features + 1, lanes)
     # The bias of an x apart is the same 1, before h, as that of h.
     x, own = (features + 1, 0) if cell.x_apart else (0, features)
-    own += 1 + outs
+    own += cell.h_bias + outs
     rows = below + x + own
     layer = Layer(
         below=below,
@@ -185,6 +185,28 @@ def make_layer(cell, places, seq_len, features, hidden, outs, params, below=0, t
         partial_own=partial.take(round_up(own, ROWS) * columns),
     )
     return layer, params + rows * cell.gates * hidden
+
+
+def place_cell(cell, places, seq_len, layer, params):
+    """Lay out what a cell has beside its layer; return it, and where the next parameters begin."""
+    units = layer.units
+    if isinstance(cell, GRUResetBefore):
+        cell = cell._replace(
+            rh=places.work.take((seq_len * ROWS + 1) * units),
+            drh=places.work.take(ROWS * units),
+            w_rz=layer.w + 3 * units * (layer.below + layer.x),
+            w_n=layer.w + units * (3 * (layer.below + layer.x) + 2 * layer.own),
+            w_back_n=layer.w_back_h + 2 * units * units,
+            partial_n=layer.partial_own + 2 * units * round_up(layer.own, ROWS),
+        )
+    elif isinstance(cell, PeepholeLSTM | CoupledLSTM):
+        cell = cell._replace(
+            peephole_params=params,
+            peephole_w=places.packed.take((cell.gates - 1) * units),
+            peephole_partial=places.partial.take(cell.peepholes * ROWS * units),
+        )
+        params += cell.peepholes * layer.hidden
+    return cell, params
 
 
 def make_plan(network, lanes):

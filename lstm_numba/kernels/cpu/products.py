@@ -45,6 +45,18 @@ def add_dz_product(cell, units, work, z, packed, w, columns, out):
 
 
 @register_jitable(forceinline=True)
+def add_layer_product(acc, gates, layer, t, j, packed, work):
+    """acc + [x[t], 1, h[t]] w for one vector of units, from unit ``j`` on; ``gates`` in acc."""
+    width = lanes(work)
+    below = layer.tape_below + t * ROWS * layer.row_below
+    own = layer.tape + t * ROWS * layer.row + layer.first_own
+    w = layer.w + gates * j * (layer.below + layer.own)
+    w_own, step = w + gates * width * layer.below, gates * width
+    acc = add_product(acc, work, below, layer.row_below, 1, layer.below, packed, w, step)
+    return add_product(acc, work, own, layer.row, 1, layer.own, packed, w_own, step)
+
+
+@register_jitable(forceinline=True)
 def add_weight_gradient(
     tile, cell, units, work, source, row, count, z, first, last, partial, start
 ):
@@ -64,3 +76,13 @@ def add_weight_gradient(
                 dz = z + (t * cell.slots * units + block * slots) * ROWS
                 acc = add_product(acc, work, a, 1, row, ROWS, work, dz, slots)
             store(partial, place, columns, acc)
+
+
+@register_jitable(forceinline=True)
+def add_own_gradient(tile, cell, layer, start, stop, work, partial):
+    """The gradient of the weights of ``layer.own``, over steps ``start`` to ``stop`` - 1."""
+    inputs, z = layer.tape + layer.first_own, layer.z + cell.h_slot * lanes(work)
+    add_weight_gradient(
+        tile, cell, layer.units, work, inputs, layer.row, layer.own,
+        z, start, stop, partial, layer.partial_own
+    )  # fmt: skip

@@ -1,17 +1,18 @@
 """A recurrent layer on a block of ROWS rows: through time, forward and backward.
 
-What differs from cell to cell is in ``lstm.py``, ``gru.py`` and ``rnn.py``, one step each:
-``step_forward``, ``step_backward`` and ``gate_tile``, chosen by the type of the cell. What may
-follow a step is in ``stage.py``.
+What differs from cell to cell is in a file for each, chosen by the type of the cell:
+``step_forward``, ``step_backward``, ``gate_tile``, and where the usual does not do,
+``after_all_units``, ``back_through_h`` and ``add_h_gradient``. What may follow a step is in
+``stage.py``.
 """
 
 from numba.extending import overload
 
 from ..jit import subkernel
 from ..tile import ROWS, lanes
-from . import gru, lstm, rnn
-from .cell import GRU, LSTM, SimpleRNN
-from .products import add_dz_product, add_weight_gradient
+from . import gru, gru_reset_before, lstm, lstm_coupled, lstm_peephole, rnn
+from .cell import GRU, LSTM, CoupledLSTM, GRUResetBefore, PeepholeLSTM, SimpleRNN
+from .products import add_dz_product, add_own_gradient, add_weight_gradient
 from .stage import (
     add_stage_gradient,
     after_step,
@@ -20,7 +21,14 @@ from .stage import (
     h_of_step,
 )
 
-_CELLS = {LSTM: lstm, GRU: gru, SimpleRNN: rnn}
+_CELLS = {
+    LSTM: lstm,
+    PeepholeLSTM: lstm_peephole,
+    CoupledLSTM: lstm_coupled,
+    GRU: gru,
+    GRUResetBefore: gru_reset_before,
+    SimpleRNN: rnn,
+}
 
 
 def step_forward(cell, layer, t, j, packed, work, keep_tape, h_at, h_row):
@@ -30,11 +38,23 @@ def step_forward(cell, layer, t, j, packed, work, keep_tape, h_at, h_row):
     """
 
 
-def step_backward(cell, layer, t, j, work, dh_at, dc_at, dy_at):
+def step_backward(cell, layer, t, j, packed, work, dh_at, dc_at, dy_at):
     """Put dz in place of the tape of step t, and what reaches h[t] and c[t] directly in dh, dc.
 
     ``dy_at`` is the place of a gradient of h[t + 1] to be added to dh, or -1.
     """
+
+
+def after_all_units(cell, layer, t, packed, work, keep_tape, h_at, h_row):
+    """Do what of a step has to wait for ``step_forward`` of all units."""
+
+
+def back_through_h(cell, layer, t, packed, work, dh):
+    """dh += dz[t] w_h^T"""
+
+
+def add_h_gradient(cell, layer, start, stop, work, partial):
+    """dw_h += sum over steps ``start`` to ``stop`` - 1 of [1, h[t]]^T dz[t]"""
 
 
 def gate_tile(cell, array):
@@ -47,8 +67,34 @@ def _step_forward(cell, layer, t, j, packed, work, keep_tape, h_at, h_row):
 
 
 @overload(step_backward, jit_options={"forceinline": True})
-def _step_backward(cell, layer, t, j, work, dh_at, dc_at, dy_at):
+def _step_backward(cell, layer, t, j, packed, work, dh_at, dc_at, dy_at):
     return _CELLS[cell.instance_class].step_backward
+
+
+@overload(after_all_units, jit_options={"forceinline": True})
+def _after_all_units(cell, layer, t, packed, work, keep_tape, h_at, h_row):
+    def nothing(cell, layer, t, packed, work, keep_tape, h_at, h_row):
+        pass
+
+    return getattr(_CELLS[cell.instance_class], "after_all_units", nothing)
+
+
+@overload(back_through_h, jit_options={"forceinline": True})
+def _back_through_h(cell, layer, t, packed, work, dh):
+    def usual(cell, layer, t, packed, work, dh):
+        z = layer.z + (t * ROWS * cell.slots * layer.units) + cell.h_slot * lanes(work)
+        outs = layer.row - layer.h
+        add_dz_product(cell, layer.units, work, z, packed, layer.w_back_h, outs, dh)
+
+    return getattr(_CELLS[cell.instance_class], "back_through_h", usual)
+
+
+@overload(add_h_gradient, jit_options={"forceinline": True})
+def _add_h_gradient(cell, layer, start, stop, work, partial):
+    def usual(cell, layer, start, stop, work, partial):
+        add_own_gradient(gate_tile(cell, work), cell, layer, start, stop, work, partial)
+
+    return getattr(_CELLS[cell.instance_class], "add_h_gradient", usual)
 
 
 @overload(gate_tile, jit_options={"forceinline": True})
@@ -67,6 +113,7 @@ def layer_forward(cell, layer, first, last, packed, work, keep_tape):
         h_at, h_row = h_of_step(cell.stage, layer, t)
         for j in range(0, layer.units, lanes(work)):
             step_forward(cell, layer, t, j, packed, work, keep_tape, h_at, h_row)
+        after_all_units(cell, layer, t, packed, work, keep_tape, h_at, h_row)
         after_step(cell.stage, layer, t, packed, work)
 
 
@@ -94,22 +141,20 @@ def layer_backward(
     """
     units, outs, tile = layer.units, layer.row - layer.h, gate_tile(cell, work)
     inputs = -(-layer.below // lanes(work)) * lanes(work)
-    z_h = layer.z + cell.h_slot * lanes(work)
-    tape_x, tape_own = layer.tape + layer.first_x, layer.tape + layer.first_own
+    tape_x = layer.tape + layer.first_x
     for stop in range(last, first, -at_once):
         start = max(first, stop - at_once)
         for t in range(stop - 1, start - 1, -1):
-            z_t = t * ROWS * cell.slots * units
             dy_t = dy + t * ROWS * outs if dy_given else -1
             dh_t, dy_t = before_step_backward(cell.stage, layer, t, packed, work, dh, dy_t)
             for j in range(0, units, lanes(work)):
-                step_backward(cell, layer, t, j, work, dh_t, dc, dy_t)
-            add_dz_product(cell, units, work, z_h + z_t, packed, layer.w_back_h, outs, dh)
+                step_backward(cell, layer, t, j, packed, work, dh_t, dc, dy_t)
+            back_through_h(cell, layer, t, packed, work, dh)
             after_step_backward(cell.stage, layer, work, dh)
             if layer.below > 0 and dx >= 0:
                 dx_t = dx + t * ROWS * inputs
                 work[dx_t : dx_t + ROWS * inputs] = 0
-                z_x = layer.z + z_t
+                z_x = layer.z + t * ROWS * cell.slots * units
                 add_dz_product(cell, units, work, z_x, packed, layer.w_back_x, inputs, dx_t)
 
         add_weight_gradient(
@@ -120,8 +165,5 @@ def layer_backward(
             tile, cell, units, work, tape_x, layer.row, layer.x,
             layer.z, start, stop, partial, layer.partial_x
         )  # fmt: skip
-        add_weight_gradient(
-            tile, cell, units, work, tape_own, layer.row, layer.own,
-            z_h, start, stop, partial, layer.partial_own
-        )  # fmt: skip
+        add_h_gradient(cell, layer, start, stop, work, partial)
         add_stage_gradient(cell.stage, layer, start, stop, work, partial)

@@ -24,7 +24,7 @@ def step_forward(cell, layer, t, j, packed, work, keep_tape, h_at, h_row):
         store(work, layer.z + (t * layer.units + j) * ROWS, width, slot)
 
 
-def step_backward(cell, layer, t, j, work, dh_at, dc_at, dy_at):
+def step_backward(cell, layer, t, j, packed, work, dh_at, dc_at, dy_at):
     """dz[t] = rnn_cell_grad(h[t+1], dh[t+1] + dy[t])"""
     width, units = lanes(work), layer.units
     slot = layer.z + (t * units + j) * ROWS
