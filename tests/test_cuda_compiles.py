@@ -44,7 +44,8 @@ def compiled():
                 rng = np.random.default_rng(0)
                 train(other, params, windows, rng=rng, max_epochs=1, device="cuda")
                 other.predict(params, windows, device="cuda")
-            train_side_by_side("cuda", max_epochs=1)
+            if dtype == "float32":
+                train_side_by_side("cuda", max_epochs=1)
         found += [[*where, kinds] for where, kinds in simulator.launches.items()]
     tests = Path(__file__).parent
     environment = {"NUMBA_ENABLE_CUDASIM": "0", "PYTHONPATH": str(tests.parent)}
@@ -64,10 +65,8 @@ def test_every_kernel_is_compiled(compiled):
     names = {name.split()[0] for name in compiled}
     assert {f"resident_{way}[{n}]" for way in ("forward", "backward") for n in (16, 80)} <= names
     cells = {f"{cell}_{way}" for cell in ("lstm", "gru", "rnn") for way in ("forward", "backward")}
-    assert (
-        cells | {"gather", "score_forecast", "write_forecast", "clip_and_update", "copy_models"}
-        <= names
-    )
+    others = {"gather", "score_forecast", "write_forecast", "clip_and_update", "copy_models"}
+    assert cells | others <= names
 
 
 def test_float32_is_never_widened(compiled):
