@@ -14,6 +14,7 @@ import math
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ ROOT = Path(__file__).parents[1]
 OURS = "lstm_numba"
 # Threads of a library that has had its turn spin for a while.
 PAUSE = 0.05
+# A contestant that has not answered by then, in seconds, is taken for stuck and ended.
+PATIENCE = 300
 TOLERANCE = 1e-4
 PACKAGES = ("lstm_numba", "numba", "llvmlite", "numpy", "torch", "jax", "onnxruntime")
 
@@ -76,7 +79,10 @@ class _Process:
             self._process.stdin.flush()
         except BrokenPipeError:
             pass  # it may have left a reason
+        out_of_patience = threading.Timer(PATIENCE, self._process.kill)
+        out_of_patience.start()
         line = self._process.stdout.readline()
+        out_of_patience.cancel()
         if not line:
             raise Failure(f"its process ended with status {self._process.wait()}")
         answer = json.loads(line)

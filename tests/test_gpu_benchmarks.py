@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -101,9 +102,19 @@ def test_one_command_measures_whatever_fails(tests_pass, benchmarks, monkeypatch
     assert "Training. a GPU" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
+def test_a_contestant_that_is_stuck_is_ended(benchmarks, monkeypatch):
+    contest = benchmarks("contest")
+    monkeypatch.setattr(contest, "PATIENCE", 0.01)
+    with contest.Contest([], 1) as arena, pytest.raises(contest.Failure, match="ended with status"):
+        arena.compare("train", (5, 7, 3, 9, 2))
+
+
 def test_without_a_gpu_nothing_is_measured():
     command = [sys.executable, "-m", "benchmarks.cuda"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    environment = os.environ | {"NUMBA_DISABLE_CUDA": "1", "NUMBA_ENABLE_CUDASIM": "0"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 1
     assert done.stderr.startswith("There is no GPU to measure: ")
 
