@@ -2,7 +2,8 @@
 
 Runs in a process of its own, without the simulator: reads ``[[module, name, [kinds of arguments]],
 ...]`` from stdin, as ``simulator.launches`` has them, and prints one JSON object by kernel:
-registers, bytes of local memory (stack and spills) and whether the machine code is float64.
+registers, bytes of local memory (stack and spills), accesses of 16 bytes, whether the machine code
+is float64, and how many threads and blocks it is bound to.
 """
 
 import importlib
@@ -10,18 +11,9 @@ import json
 import re
 import sys
 
-import numba.cuda.dispatcher as dispatcher
-from cuda.core import Linker, LinkerOptions, ObjectCode
-from numba import cuda
 from numba.cuda import types
 
-
-class _Hopper:
-    compute_capability = 9, 0
-
-
-# Without it, kernels that call device functions ask the driver for the device.
-dispatcher.get_current_device = lambda: _Hopper
+from benchmarks.machine_code import machine_code
 
 
 def numba_type(kind):
@@ -41,26 +33,20 @@ def kernels_of(module, name):
         yield "", getattr(module, name)
         return
     make = getattr(module, f"{name.removeprefix('resident_')}_kernel")
-    for units in range(16, module.MOST_UNITS + 1, 32):
+    for units in range(16, module.MOST_UNITS + 1, 16):
         yield f"[{units}]", make(units)
 
 
 def compile_kernel(kernel, kinds):
     """Return what is to be known about one kernel."""
     bounds = kernel.targetoptions.get("launch_bounds")
-    options = {"launch_bounds": bounds} if bounds else {}
-    fast = kernel.targetoptions.get("fastmath", False)
-    signature = types.void(*map(numba_type, kinds))
-    ptx, _ = cuda.compile_ptx(kernel.py_func, signature, cc=(9, 0), fastmath=fast, **options)
-    options = LinkerOptions(arch="sm_90", verbose=True, ptxas_options=["-v"])
-    linker = Linker(ObjectCode.from_ptx(ptx.encode()), options=options)
-    linker.link("cubin")
-    log = linker.get_info_log()
+    ptx, _, log = machine_code(kernel, types.void(*map(numba_type, kinds)))
     return {
         "registers": int(re.search(r"Used (\d+) registers", log).group(1)),
         "local_bytes": sum(map(int, re.findall(r"(\d+) bytes (?:stack frame|spill)", log))),
         "float64": sorted(set(re.findall(r"\w+(?:\.\w+)*\.f64\b", ptx))),
-        "threads": bounds[0] if bounds else None,
+        "wide": sorted(set(re.findall(r"(?:ld|st)\.(?:global|shared)\.v4\.f32", ptx))),
+        "bounds": bounds,
     }
 
 

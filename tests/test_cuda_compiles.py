@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_devices import train_side_by_side
 from test_network import problem
 
 from lstm_numba.kernels.cuda.resident import MOST_UNITS
@@ -43,6 +44,8 @@ def compiled():
                 rng = np.random.default_rng(0)
                 train(other, params, windows, rng=rng, max_epochs=1, device="cuda")
                 other.predict(params, windows, device="cuda")
+            if dtype == "float32":
+                train_side_by_side("cuda", max_epochs=1)
         found += [[*where, kinds] for where, kinds in simulator.launches.items()]
     tests = Path(__file__).parent
     environment = {"NUMBA_ENABLE_CUDASIM": "0", "PYTHONPATH": str(tests.parent)}
@@ -62,7 +65,8 @@ def test_every_kernel_is_compiled(compiled):
     names = {name.split()[0] for name in compiled}
     assert {f"resident_{way}[{n}]" for way in ("forward", "backward") for n in (16, 80)} <= names
     cells = {f"{cell}_{way}" for cell in ("lstm", "gru", "rnn") for way in ("forward", "backward")}
-    assert cells | {"gather", "score_forecast", "write_forecast", "clip_and_update"} <= names
+    others = {"gather", "score_forecast", "write_forecast", "clip_and_update", "copy_models"}
+    assert cells | others <= names
 
 
 def test_float32_is_never_widened(compiled):
@@ -74,6 +78,15 @@ def test_no_local_memory(compiled):
     assert {name: f["local_bytes"] for name, f in compiled.items() if f["local_bytes"]} == {}
 
 
-def test_registers_fit_the_largest_block(compiled):
+def test_registers_fit_the_blocks(compiled):
     for name, facts in compiled.items():
-        assert facts["registers"] * (facts["threads"] or THREADS) <= REGISTERS, name
+        threads, blocks = facts["bounds"] or (THREADS, 1)
+        # The device hands them out in eights.
+        assert -(-facts["registers"] // 8) * 8 * threads * blocks <= REGISTERS, name
+
+
+def test_resident_kernels_move_16_bytes_at_once(compiled):
+    for name, facts in compiled.items():
+        if name.startswith("resident_"):
+            assert set(facts["wide"]) >= {"ld.shared.v4.f32", "ld.global.v4.f32"}, name
+            assert "st.global.v4.f32" in facts["wide"], name

@@ -316,6 +316,7 @@ class CudaAPIError(Exception):
     ("text", "kind", "message"),
     [
         ("[2] CUDA_ERROR_OUT_OF_MEMORY", MemoryError, "no memory left"),
+        ("[222] CUDA_ERROR_UNSUPPORTED_PTX_VERSION", RuntimeError, r"driver is older.*\[cuda12\]"),
         ("[700] CUDA_ERROR_ILLEGAL_ADDRESS", RuntimeError, "The GPU failed: .*ILLEGAL_ADDRESS"),
     ],
 )

@@ -13,6 +13,8 @@ _HINT = (
     'Install a driver and the compiler packages (pip install "lstm_numba[cuda]", for CUDA 12 '
     '"lstm_numba[cuda12]"), or use device="cpu".'
 )
+# What the driver says of code that is newer than itself.
+_TOO_NEW = ("UNSUPPORTED_PTX_VERSION", "NO_BINARY_FOR_GPU", "INVALID_PTX", "INSUFFICIENT_DRIVER")
 
 
 def is_simulated():
@@ -69,6 +71,12 @@ def clear_errors():
                 f"The GPU has no memory left ({text}). Use a smaller batch_size, hidden_size or "
                 'seq_len, or device="cpu".'
             ) from None
+        if any(word in text for word in _TOO_NEW):
+            raise RuntimeError(
+                f"The NVIDIA driver is older than the installed CUDA packages ({text}). Update it, "
+                'or install packages for CUDA 12 (pip install "lstm_numba[cuda12]"), or use '
+                'device="cpu".'
+            ) from error
         raise RuntimeError(
             f"The GPU failed: {text} Nothing was changed on the CPU; Python may have to be started "
             'anew before the GPU can be used again. device="cpu" works on.'

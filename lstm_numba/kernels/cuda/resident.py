@@ -24,6 +24,8 @@ from .rows import model_of_block
 _LANES, _GATES = 4, 4
 # More than this, and the weights of a block do not fit the registers of a multiprocessor.
 MOST_UNITS = 80
+# Up to here, those of two blocks do.
+_TWO_BLOCKS = 64
 _WHOLE_WARP = 0xFFFFFFFF
 
 
@@ -92,7 +94,9 @@ def _scatter(a, b, c, d, lane):
 
 
 def _jit(units):
-    return cuda.jit if is_simulated() else cuda.jit(launch_bounds=(_LANES * units, 1))
+    # Two blocks share a multiprocessor: while one waits, the other computes.
+    blocks = 2 if units <= _TWO_BLOCKS else 1
+    return cuda.jit if is_simulated() else cuda.jit(launch_bounds=(_LANES * units, blocks))
 
 
 @functools.cache
@@ -193,25 +197,24 @@ def backward_kernel(units):
             dz[k] = zero
         place = lane * row + unit
         now, then = 0, SAMPLES * row
-        # Where this unit stands at step t: in c[t]; in dy, which has the last steps alone.
-        step = batch * hidden
+        # Where this unit stands at step t: in c[t]; in dy, which begins with step ``silent``.
+        step, silent = batch * hidden, seq_len - outputs
         at = (seq_len - 1) * step + n * hidden + unit
-        y_at = (outputs - 1) * step + n * hidden + unit
-        i = f = g = o = c_now = c_prev = dy_now = dc = zero
+        i = f = g = o = c_now = c_prev = dc = zero
         if inside:
             i, f, g, o = load_four(gates, 4 * at)
-            c_now, c_prev, dy_now = c[at + step], c[at], dy[y_at]
+            c_now, c_prev = c[at + step], c[at]
         cuda.syncthreads()
 
         for t in range(seq_len - 1, -1, -1):
-            ni = nf = ng = no = c_earlier = dy_earlier = zero
+            ni = nf = ng = no = c_earlier = dh = zero
             if inside and t > 0:  # on its way while the product is taken
                 ni, nf, ng, no = load_four(gates, 4 * (at - step))
                 c_earlier = c[at - step]
-                if t > seq_len - outputs:
-                    dy_earlier = dy[y_at - step]
+            if inside and t >= silent:
+                dh = dy[at - silent * step]
             p = multiply(weights, dz, now + lane * pitch)
-            dh = dy_now + _scatter(p[0], p[1], p[2], p[3], lane)
+            dh += _scatter(p[0], p[1], p[2], p[3], lane)
             if inside:
                 dzi, dzf, dzg, dzo, dc = lstm_cell_grad(STANDARD, i, f, g, o, c_prev, c_now, dh, dc)
                 store_four(gates, 4 * at, dzi, dzf, dzg, dzo)
@@ -220,8 +223,7 @@ def backward_kernel(units):
             cuda.syncthreads()
             now, then = then, now
             i, f, g, o = ni, nf, ng, no
-            c_now, c_prev, dy_now = c_prev, c_earlier, dy_earlier
+            c_now, c_prev = c_prev, c_earlier
             at -= step
-            y_at -= step
 
     return resident_backward

@@ -1,0 +1,133 @@
+"""How many machine instructions does one step of the recurrence take on an NVIDIA GPU?
+
+Counted in the machine code of the kernels that keep their weights in registers, compiled for sm_90,
+which needs no GPU but the packages of ``lstm_numba[cuda]`` and ``nvidia-cuda-nvdisasm``. A
+multiprocessor has four schedulers, each starts one instruction of a warp per cycle: instructions x
+warps / 4 is the least number of cycles that a step takes for the SAMPLES rows of a block, when
+nothing ever waits. It is no measurement.
+"""
+
+import argparse
+import collections
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from . import report
+
+HIDDEN = (16, 32, 64, 80)
+# Clock of an H200 under load.
+GIGAHERTZ = 1.98
+_SCHEDULERS, _WARP = 4, 32
+
+
+class _Hopper:
+    compute_capability = 9, 0
+
+
+def machine_code(kernel, signature):
+    """Return PTX, cubin for sm_90 and the assembler's report of a kernel; needs no GPU."""
+    import numba.cuda.dispatcher as dispatcher
+    from cuda.core import Linker, LinkerOptions, ObjectCode
+    from numba import cuda
+
+    # Without it, kernels that call device functions ask the driver for the device.
+    dispatcher.get_current_device = lambda: _Hopper
+    chosen = kernel.targetoptions
+    options = {name: chosen[name] for name in ("fastmath", "launch_bounds") if chosen.get(name)}
+    ptx, _ = cuda.compile_ptx(kernel.py_func, signature, cc=(9, 0), **options)
+    options = LinkerOptions(arch="sm_90", verbose=True, ptxas_options=["-v"])
+    linker = Linker(ObjectCode.from_ptx(ptx.encode()), options=options)
+    return ptx, linker.link("cubin").code, linker.get_info_log()
+
+
+def instructions_of_loop(assembly):
+    """Return how often each instruction occurs in the longest loop of a disassembly."""
+    operations, labels, loops = [], {}, [(0, 0)]
+    for line in assembly.splitlines():
+        if label := re.match(r"\s*(\.L_x_\d+):", line):
+            labels[label[1]] = len(operations)
+        elif operation := re.match(r"\s*/\*[0-9a-f]{4,}\*/\s+(.*?);", line):
+            operations.append(operation[1])
+            target = re.search(r"BRA.*?(\.L_x_\d+)", operation[1])
+            if target and target[1] in labels:
+                loops.append((labels[target[1]], len(operations)))
+    first, stop = max(loops, key=lambda loop: loop[1] - loop[0])
+    names = (re.sub(r"^@!?U?P\d+\s+", "", text).split()[0] for text in operations[first:stop])
+    return collections.Counter(name.split(".")[0] for name in names)
+
+
+def _disassembler():
+    found = shutil.which("nvdisasm")
+    if found is None:
+        import nvidia
+
+        places = (place for root in nvidia.__path__ for place in Path(root).glob("*/bin/nvdisasm"))
+        found = next(places, None)
+    if found is None:
+        raise SystemExit("nvdisasm is missing: pip install nvidia-cuda-nvdisasm")
+    return found
+
+
+def _signatures():
+    from numba.cuda import types
+
+    def array(ndim, dtype=types.float32):
+        return types.Array(dtype, ndim, "C")
+
+    number, matrix = types.int64, array(2)
+    first = array(1, number), types.UniTuple(number, 3), matrix, matrix
+    return {
+        "forward": types.void(*first, number, matrix, matrix, matrix),
+        "backward": types.void(*first, matrix, matrix, number),
+    }
+
+
+def count(hidden, way, signature):
+    """Return what is to be known about the kernel of one size, "forward" or "backward"."""
+    from lstm_numba.kernels.cuda import resident
+
+    kernel = getattr(resident, f"{way}_kernel")(hidden)
+    _, cubin, log = machine_code(kernel, signature)
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(cubin)
+        file.flush()
+        command = [_disassembler(), "-c", file.name]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    counts = instructions_of_loop(done.stdout)
+    _, threads = resident.blocks_of_samples(1, hidden)
+    cycles = counts.total() * threads / _WARP / _SCHEDULERS
+    return {
+        "hidden": hidden,
+        "way": way,
+        "threads": threads,
+        "registers": int(re.search(r"Used (\d+) registers", log)[1]),
+        "instructions": counts.total(),
+        "multiply_adds": counts["FFMA"],
+        "cycles": round(cycles),
+        "microseconds": round(cycles / GIGAHERTZ / 1e3, 2),
+        "all": dict(counts.most_common()),
+    }
+
+
+def main(argv=None):
+    """Count and publish."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--quick", action="store_true", help="one size, and nothing is written")
+    args = parser.parse_args(argv)
+    sizes = HIDDEN[:1] if args.quick else HIDDEN
+    signatures = _signatures()
+    cases = [count(hidden, way, signatures[way]) for hidden in sizes for way in signatures]
+    columns = ("hidden", "way", "threads", "registers", "instructions", "multiply_adds", "cycles")
+    header = [*(name.replace("_", "-") for name in columns), f"µs at {GIGAHERTZ} GHz"]
+    rows = [[*(case[name] for name in columns), case["microseconds"]] for case in cases]
+    page = f"One step of the LSTM, 4 rows of the batch.\n\n{report.table(header, rows)}"
+    packages = ("lstm_numba", "numba", "numba-cuda", "nvidia-nvvm", "nvidia-nvjitlink")
+    results = {"cases": cases}
+    report.publish("machine_code", page, {}, results, packages, keep=not args.quick)
+
+
+if __name__ == "__main__":
+    main()
