@@ -87,17 +87,22 @@ def assert_equals_the_twin(layer, hidden, batch, dtype, tolerance):
 
 
 @ALL_LAYERS
-@pytest.mark.parametrize("ragged", ["lengths", "mask"])
-def test_ragged_rows_in_stacks_of_two_directions_equal_the_twin(layer, ragged):
-    made = make_layer(layer, 7, num_layers=2, bidirectional=True)
+@pytest.mark.parametrize(
+    ("rows", "taken", "directions"),
+    [
+        ({"lengths": LENGTHS}, np.arange(SEQ_LEN) < LENGTHS[:, None], 2),
+        ({"mask": MASK}, MASK, 2),
+        ({"mask": MASK}, MASK, 1),
+    ],
+    ids=["lengths", "mask", "mask in one direction"],
+)
+def test_ragged_rows_in_stacks_equal_the_twin(layer, rows, taken, directions):
+    made = make_layer(layer, 7, num_layers=2, bidirectional=directions == 2)
     x, state = make_input(made, 5)
-    if ragged == "lengths":
-        taken = np.arange(SEQ_LEN) < LENGTHS[:, None]
-        y, end = made(x, state, lengths=LENGTHS)
-    else:
-        taken = MASK
-        y, end = made(x, state, mask=MASK)
-    wanted = expected(layer, made, x, state, taken, hold=ragged == "mask", directions=2)
+    y, end = made(x, state, **rows)
+    # As in Keras, a mask holds the outputs of one direction.
+    hold = directions == 1
+    wanted = expected(layer, made, x, state, taken, hold=hold, directions=directions)
     assert_equal_parts((y, end.h, end.c), wanted, 1e-13)
 
 
