@@ -1,8 +1,8 @@
-"""What do ragged rows, masks, dropout and other activations cost a layer, beside a plain one?
+"""What do ragged rows, masks, dropout, other activations and cells cost, beside a plain LSTM layer?
 
-One LSTM layer, forward and backward with gradients for inputs and weights, called from Python.
+One layer, forward and backward with gradients for inputs and weights, called from Python.
 "steps" is the part of the plain layer's steps that a variant takes: what its time should be. torch
-takes part where it has the same thing: a plain layer, and packed sequences for ragged rows.
+takes part where it has the same thing: plain layers, and packed sequences for ragged rows.
 """
 
 import math
@@ -19,8 +19,10 @@ VARIANTS = {
     "mask": 0.7,
     "recurrent dropout": 1.0,
     "activations": 1.0,
+    "GRU": 1.0,
+    "simple RNN": 1.0,
 }
-WITH_TORCH = "plain", "ragged"
+WITH_TORCH = "plain", "ragged", "GRU", "simple RNN"
 PLAIN = "plain layer"
 
 

@@ -57,10 +57,11 @@ class Collection(NamedTuple):
 
 
 class LayerCase(NamedTuple):
-    """A batch for one LSTM layer on its own, forward and backward.
+    """A batch for one layer on its own, forward and backward.
 
-    ``variant`` is "plain", "ragged" (lengths uniform in 1 to seq_len), "mask" (three steps of ten
-    are left out), "recurrent dropout" or "activations" (softsign for tanh, hard sigmoid).
+    ``variant`` is that of an LSTM, "plain", "ragged" (lengths uniform in 1 to seq_len), "mask"
+    (three steps of ten are left out), "recurrent dropout" or "activations" (softsign for tanh, hard
+    sigmoid), or another cell, "GRU" or "simple RNN".
     """
 
     batch: int
@@ -111,13 +112,21 @@ def problem(size):
 
 
 def layer_problem(case):
-    """Return x, dy (batch, seq_len, hidden), lengths (batch,), mask (batch, seq_len), weights."""
+    """Return x, dy (batch, seq_len, hidden), lengths (batch,), mask (batch, seq_len), weights.
+
+    The one bias of an LSTM and of a simple RNN is torch's first; torch's second is 0.
+    """
     rng = np.random.default_rng(0)
     x = rng.standard_normal((case.batch, case.seq_len, case.features), np.float32)
     dy = rng.standard_normal((case.batch, case.seq_len, case.hidden), np.float32)
     lengths = rng.permutation(np.arange(case.batch) * case.seq_len // case.batch + 1)
     mask = rng.random((case.batch, case.seq_len)) < 0.7
-    return x, dy, lengths, mask, _weights(rng, case.features, case.hidden, 1, 1)
+    gates = {"GRU": 3, "simple RNN": 1}.get(case.variant, 4)
+    weights = _weights(rng, case.features, case.hidden, 1, 1)
+    weights = {name: weight[: gates * case.hidden] for name, weight in weights.items()}
+    bias = weights["bias_ih_l0"] = weights["bias_l0"]
+    weights["bias_hh_l0"] = bias if case.variant == "GRU" else np.zeros_like(bias)
+    return x, dy, lengths, mask, weights
 
 
 def collection(sizes):

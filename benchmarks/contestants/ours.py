@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from lstm_numba import LSTM
+from lstm_numba import GRU, LSTM, SimpleRNN
 from lstm_numba.nn.engine import Engine, make_step
 from lstm_numba.nn.network import Network, Windows
 from lstm_numba.nn.stream import StateStream
@@ -111,8 +111,8 @@ def many_series(sizes, threads):
 def layer(case, threads):
     """One unit is one batch, forward and backward."""
     x, dy, lengths, mask, weights = layer_problem(case)
+    make = {"GRU": GRU, "simple RNN": SimpleRNN}.get(case.variant, LSTM)
     options, steps = {
-        "plain": ({}, {}),
         "ragged": ({}, {"lengths": lengths}),
         "mask": ({}, {"mask": mask}),
         "recurrent dropout": ({"recurrent_dropout": 0.2}, {}),
@@ -120,14 +120,14 @@ def layer(case, threads):
             {"activation": "softsign", "recurrent_activation": "hard_sigmoid"},
             {},
         ),
-    }[case.variant]
-    lstm = LSTM(case.features, case.hidden, n_jobs=threads, random_state=0, **options)
-    for name, weight in lstm.weights.items():
+    }.get(case.variant, ({}, {}))
+    made = make(case.features, case.hidden, n_jobs=threads, random_state=0, **options)
+    for name, weight in made.weights.items():
         weight[...] = weights[name]
 
     def run():
-        y, _ = lstm(x, training=True, **steps)
-        dx, _ = lstm.backward(dy)
+        y, _ = made(x, training=True, **steps)
+        dx, _ = made.backward(dy)
         return y, dx
 
     y, dx = run()

@@ -137,24 +137,34 @@ def many_series(sizes, threads):
     return Work(lambda: fit(next(series)), answer)
 
 
+def _layer(case, weights):
+    """Return a module with the weights of a case."""
+    kind = {"GRU": nn.GRU, "simple RNN": nn.RNN}.get(case.variant, nn.LSTM)
+    made = kind(case.features, case.hidden, batch_first=True)
+    with torch.no_grad():
+        for name, weight in made.named_parameters():
+            weight[...] = torch.from_numpy(weights[name])
+    return made
+
+
 def layer(case, threads):
     """One unit is one batch, forward and backward; ragged rows in a packed sequence."""
     x, dy, lengths, _, weights = layer_problem(case)
-    network = Network(case.features, case.hidden, 1, 1, weights)
+    made = _layer(case, weights)
     x, dy = torch.from_numpy(x).requires_grad_(), torch.from_numpy(dy)
     lengths = torch.from_numpy(lengths)
 
     def plain():
-        return network.lstm(x)[0]
+        return made(x)[0]
 
     def ragged():
         packed = nn.utils.rnn.pack_padded_sequence(
             x, lengths, batch_first=True, enforce_sorted=False
         )
-        y, _ = network.lstm(packed)
+        y, _ = made(packed)
         return nn.utils.rnn.pad_packed_sequence(y, batch_first=True, total_length=case.seq_len)[0]
 
-    forward = {"plain": plain, "ragged": ragged}[case.variant]
+    forward = ragged if case.variant == "ragged" else plain
 
     def run():
         x.grad = None
