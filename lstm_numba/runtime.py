@@ -19,7 +19,8 @@ def warmup(device="cpu", dtypes=("float32",), cells=("lstm",)):
     """Compile the kernels of a fit and a forecast, or load them from the disk cache.
 
     Run it once after installing (in an image, in a notebook's first cell), and later fits start at
-    once: compiled kernels are kept on disk, see ``info()["cache"]``.
+    once: compiled kernels are kept on disk, see ``info()["cache"]``. Those of ``scope="local"``,
+    ``stateful=True``, streams and layers are not among them: they are compiled at their first use.
 
     Parameters
     ----------

@@ -44,8 +44,9 @@ def from_keras(source, *, cell=None, **arguments):
     source : Keras layer, list of layers or list of array
         keras.layers.LSTM, GRU, SimpleRNN or Bidirectional of these, built; several on top of each
         other, as a list or a keras.Sequential, with the same arguments and perhaps Dropout between
-        them. Or what ``get_weights()`` of any of these returned: then sizes are those of the
-        weights and all else has our defaults, such as ``return_sequences=True``.
+        them; of a model that has other layers too, ``model.layers[1]``, say. Or what
+        ``get_weights()`` of any of these returned: then sizes are those of the weights and all else
+        has our defaults, such as ``return_sequences=True``.
     cell : {"lstm", "gru", "rnn"}, optional
         By default the layer's, or what the shapes of the weights say.
     **arguments

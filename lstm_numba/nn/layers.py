@@ -105,8 +105,8 @@ class LSTM(RecurrentLayer):
         projection, ``weight_hr_l{k}`` (proj_size, hidden_size); ``_reverse`` is added for the
         second direction. Gates in the order i, f, g, o. With ``peephole`` also ``weight_ch_l{k}``
         (3 hidden_size,), in the order i, f, o. With ``input_forget`` there is no f: 3 hidden_size
-        for i, g, o, and 2 hidden_size for the peepholes i, o. Views: writing to one changes the
-        layer.
+        for i, g, o, and 2 hidden_size for the peepholes i, o. Views: ``weights[name][:] = array``
+        changes the layer, ``weights[name] = array`` does not.
     penalty : float
         Sum of the regularizers' penalties.
 

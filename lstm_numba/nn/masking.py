@@ -24,7 +24,7 @@ def padding_mask(x, mask_value=0.0):
 
     Examples
     --------
-    >>> from lstm_numba.nn.masking import padding_mask
+    >>> from lstm_numba import padding_mask
     >>> padding_mask([[[1, 2], [0, 5], [0, 0]]])
     array([[ True,  True, False]])
     """

@@ -80,7 +80,7 @@ class RecurrentLayer:
 
     @property
     def weights(self):
-        """Weights by torch's names, as views: writing to one changes the layer."""
+        """Weights by torch's names, as views: ``weights[name][:] = array`` changes the layer."""
         return self._weights.named(self._weights.params)
 
     @property
