@@ -52,6 +52,10 @@ class LayerEngine:
         """Whether ``backward`` can follow."""
         return self._call is not None
 
+    def drop_tape(self):
+        """Forget the newest ``forward``: its scratch memory is about to be written again."""
+        self._call = None
+
     def _make_plan(self, seq_len, staged):
         cell = self._cell
         if staged and not isinstance(cell.acts, Chosen):
