@@ -12,14 +12,15 @@ TURNED = X.swapaxes(1, 2)
 OBJECTS = np.full((BATCH, SEQ_LEN, 3), "a", object)
 
 INPUTS = {
-    r"x of LSTM must be \(batch, seq_len, features\), .*but has 1 dimensions": np.zeros(3),
-    r"but has 4 dimensions \(shape=\(1, 5, 4, 3\)\)": X[None],
-    r"but has 0 dimensions": 1.5,
+    r"x of LSTM must be \(batch, seq_len, features\), .*but has the shape \(3,\)": np.zeros(3),
+    r"but has the shape \(1, 5, 4, 3\)": X[None],
+    r"but has the shape \(\)": 1.5,
     r"with 3 features \(input_size\), but has 2": X[:, :, :2],
     r"with 3 features .*but has 4 \(shape=\(5, 3, 4\)\). The features are expected last": TURNED,
     r"at least one row and one step, but its shape is \(5, 0, 3\)": X[:, :0],
     r"at least one row and one step, but its shape is \(0, 4, 3\)": X[:0],
     r"at least one row and one step, but its shape is \(0, 3\)": X[0, :0],
+    "x of LSTM must be one array, but its rows have different lengths. Pad": [X[0], X[1, :2]],
     "real numbers, but has dtype complex128": X + 1j,
     "real numbers, but has dtype object": OBJECTS,
     "real numbers, but has dtype <U1": OBJECTS.astype("U1"),
