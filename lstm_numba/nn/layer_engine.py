@@ -26,7 +26,8 @@ class LayerEngine:
 
     Parameters
     ----------
-    cell : "lstm", "gru" or "rnn"
+    cell : str
+        A name of CELLS.
     acts : Chosen or None
         Activations other than tanh and the logistic function.
     features, hidden_size, proj_size : int

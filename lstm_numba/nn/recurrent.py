@@ -200,7 +200,7 @@ class RecurrentLayer:
         if training:
             rates = Rates(self.dropout, self.input_dropout, self.recurrent_dropout)
             masks = self._stack.draw_masks(self._rng, rates, batch, seq_len)
-        final = self._run(Call(x, rows, state, masks, unbatched), training)
+        final = self._run(Call(x, rows, state, masks, unbatched), bool(training))
         if self.stateful:
             self._state = State(*(part.copy() for part in final))
         y = self._call.y
