@@ -1,6 +1,8 @@
 """The gradients of the layers against finite differences, for what torch has not."""
 
 import copy
+import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -193,6 +195,19 @@ def test_a_second_backward_pass_adds_the_same(cell):
     assert_array_equal(again, dx)
     for name, gradient in layer.grads.items():
         assert_array_equal(gradient, 2 * once[name])
+
+
+def test_the_scratch_memory_of_a_layer_goes_with_it():
+    layer = make("rnn", num_layers=2)
+    layer(np.zeros((BATCH, SEQ_LEN, FEATURES)), training=True)
+    layer.backward(0)
+    stack = weakref.ref(layer._stack)
+    gc.disable()
+    try:
+        del layer
+        assert stack() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("training", [False, True])
