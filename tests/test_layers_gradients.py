@@ -201,11 +201,11 @@ def test_the_scratch_memory_of_a_layer_goes_with_it():
     layer = make("rnn", num_layers=2)
     layer(np.zeros((BATCH, SEQ_LEN, FEATURES)), training=True)
     layer.backward(0)
-    stack = weakref.ref(layer._stack)
+    engine = weakref.ref(layer._stack._engines[0])
     gc.disable()
     try:
         del layer
-        assert stack() is None
+        assert engine() is None
     finally:
         gc.enable()
 
