@@ -62,7 +62,15 @@ def check_layer_parameters(values, owner):
 
 def _as_real(array, what):
     """Return an array of floats or ints, never of text, times or complex numbers."""
-    array = np.asarray(array)
+    try:
+        array = np.asarray(array)
+    except ValueError as error:
+        if "inhomogeneous" not in str(error):
+            raise
+        raise ValueError(
+            f"{what} must be one array, but its rows have different lengths. Pad them to the same "
+            "length, and give lengths to the call."
+        ) from None
     if array.dtype == object:
         with contextlib.suppress(TypeError, ValueError):
             array = array.astype(np.float64)
@@ -187,6 +195,8 @@ def check_rows(rows, batch):
     index = np.atleast_1d(np.asarray(rows))
     if index.dtype == bool and index.shape == (batch,):
         return np.flatnonzero(index)
+    if index.shape == (0,):
+        return index.astype(np.int64)  # an empty list has no dtype of its own
     if index.dtype.kind not in "iu" or index.ndim != 1:
         raise TypeError(
             f"rows must be an int, a sequence of int or a bool array of {batch} rows. Got "

@@ -20,6 +20,7 @@ INPUTS = {
     r"at least one row and one step, but its shape is \(5, 0, 3\)": X[:, :0],
     r"at least one row and one step, but its shape is \(0, 4, 3\)": X[:0],
     r"at least one row and one step, but its shape is \(0, 3\)": X[0, :0],
+    "x of LSTM must be one array, but its rows have different lengths. Pad": [X[0], X[1, :2]],
     "real numbers, but has dtype complex128": X + 1j,
     "real numbers, but has dtype object": OBJECTS,
     "real numbers, but has dtype <U1": OBJECTS.astype("U1"),

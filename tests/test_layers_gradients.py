@@ -1,6 +1,8 @@
 """The gradients of the layers against finite differences, for what torch has not."""
 
 import copy
+import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from numpy.testing import assert_array_equal
 
 from lstm_numba import GRU, LSTM, SimpleRNN
 from lstm_numba.kernels.activations import ACTIVATIONS
+from lstm_numba.kernels.cpu import Team
 from lstm_numba.nn.regularizers import L1, L1L2, L2
 
 CELLS = {"lstm": LSTM, "gru": GRU, "rnn": SimpleRNN}
@@ -192,6 +195,43 @@ def test_a_second_backward_pass_adds_the_same(cell):
     assert_array_equal(again, dx)
     for name, gradient in layer.grads.items():
         assert_array_equal(gradient, 2 * once[name])
+
+
+def test_the_scratch_memory_of_a_layer_goes_with_it():
+    layer = make("rnn", num_layers=2)
+    layer(np.zeros((BATCH, SEQ_LEN, FEATURES)), training=True)
+    layer.backward(0)
+    engine = weakref.ref(layer._stack._engines[0])
+    gc.disable()
+    try:
+        del layer
+        assert engine() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("at", [0, 1])
+def test_an_interrupted_call_leaves_the_one_before(at, training, monkeypatch):
+    layer = make("rnn", num_layers=2)
+    rng = np.random.default_rng(0)
+    x, other, dy = (rng.normal(size=(BATCH, SEQ_LEN, n)) for n in (FEATURES, FEATURES, HIDDEN))
+    layer(x, training=True)
+    expected, _ = layer.backward(dy)
+
+    layer(x, training=True)
+    runs, run = [], Team.run
+
+    def run_then_raise(*args):
+        run(*args)
+        runs.append(1)
+        if len(runs) == at + 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Team, "run", run_then_raise)
+    with pytest.raises(KeyboardInterrupt):
+        layer(other, training=training)
+    assert_array_equal(layer.backward(dy)[0], expected)
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -119,6 +119,7 @@ def test_a_stateful_layer_goes_on_where_it_ended(cell):
         for part in parts(ours[1]):
             part[...] = 7  # what was returned is not what is kept
 
+    layer.reset_state([])
     layer.reset_state([1, 3])
     zero = [part.copy() for part in parts(state)]
     for part in zero:
@@ -255,6 +256,14 @@ def test_the_forget_gate_begins_open():
     bias = LSTM(3, 2, 2, bias_initializer=0.5).weights["bias_l1"]
     assert bias.tolist() == [0.5, 0.5, 1, 1, 0.5, 0.5, 0.5, 0.5]
     assert not GRU(3, 2).weights["bias_ih_l0"].any()
+
+
+def test_arguments_of_other_types_compile_nothing():  # x01
+    LSTM(3, 6, 2, proj_size=2)(X)
+    compiled = [len(kernel.overloads) for kernel in KERNELS]
+    layer = LSTM(np.uint8(3), np.int32(6), np.int16(2), proj_size=np.uint8(2), random_state=0)
+    assert_same(layer(X, training=None), LSTM(3, 6, 2, proj_size=2, random_state=0)(X))
+    assert [len(kernel.overloads) for kernel in KERNELS] == compiled
 
 
 @EVERY_CELL

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import naive
 import numpy as np
 import pytest
+from numba import typeof
+from numpy.testing import assert_array_equal
 from test_network import (
     BOTH_DTYPES,
     TOLERANCE,
@@ -16,7 +18,16 @@ from test_network import (
     problem,
 )
 
+from lstm_numba.kernels.cpu import make_plan
 from lstm_numba.nn.network import Network
+
+
+def test_sizes_may_be_of_any_integer_type():  # x01
+    small = Network(np.int8(6), np.int32(5), np.uint8(4), np.int16(2), hidden_size=np.uint8(200))
+    plans = make_plan(small, 8), make_plan(Network(6, 5, 4, 2, hidden_size=200), 8)
+    assert_array_equal(*(plan.layers for plan in plans))
+    assert plans[0].n_params == plans[1].n_params
+    assert typeof(plans[0]) == typeof(plans[1])  # of another type kernels would be compiled anew
 
 
 def test_views_have_torch_names_and_shapes():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from test_network import BOTH_DTYPES, assert_close, in_float64, problem
 
+from lstm_numba.kernels.cpu import train_batches
 from lstm_numba.nn import engine
 from lstm_numba.nn.network import Network
 from lstm_numba.train.trainer import train
@@ -284,3 +285,15 @@ def test_the_global_random_state_is_left_alone():  # t02
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     train(network, params, windows, max_epochs=2, rng=np.random.default_rng(0))
     assert np.array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+def test_a_batch_size_may_be_of_any_integer_type():  # x01
+    network, params, windows, _ = training_problem()
+
+    def run(batch_size):
+        rng = np.random.default_rng(0)
+        return train(network, params, windows, max_epochs=2, batch_size=batch_size, rng=rng)
+
+    expected, compiled = run(5), len(train_batches.overloads)
+    assert same_bits(run(np.uint8(5)), expected)
+    assert len(train_batches.overloads) == compiled

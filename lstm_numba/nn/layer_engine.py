@@ -26,7 +26,8 @@ class LayerEngine:
 
     Parameters
     ----------
-    cell : "lstm", "gru" or "rnn"
+    cell : str
+        A name of CELLS.
     acts : Chosen or None
         Activations other than tanh and the logistic function.
     features, hidden_size, proj_size : int
@@ -39,11 +40,13 @@ class LayerEngine:
 
     def __init__(self, cell, acts, features, hidden_size, proj_size, first_param, reverse, dtype):
         self._cell = CELLS[cell] if acts is None else CELLS[cell]._replace(acts=acts)
-        self._sizes = features, hidden_size, proj_size, first_param
         self._always_staged = acts is not None or proj_size > 0
         self._reverse = int(reverse)
         self._dtype = np.dtype(dtype)
-        self._plan_of = functools.lru_cache(maxsize=4)(self._make_plan)
+        sizes = features, hidden_size, proj_size, first_param
+        # Of no method: a cycle would keep the scratch memory of a layer that is gone.
+        plan_of = functools.partial(_make_plan, self._cell, sizes, self._dtype)
+        self._plan_of = functools.lru_cache(maxsize=4)(plan_of)
         self._packed = self._work = np.empty((0, 0), self._dtype)
         self._call = None
 
@@ -52,13 +55,9 @@ class LayerEngine:
         """Whether ``backward`` can follow."""
         return self._call is not None
 
-    def _make_plan(self, seq_len, staged):
-        cell = self._cell
-        if staged and not isinstance(cell.acts, Chosen):
-            # One kernel for everything that is not standard.
-            usual = Chosen(ACTIVATIONS["sigmoid"], ACTIVATIONS["tanh"], float("inf"))
-            cell = cell._replace(acts=usual)
-        return make_sequence_plan(cell, staged, seq_len, *self._sizes, self._dtype)
+    def drop_tape(self):
+        """Forget the newest ``forward``: its scratch memory is about to be written again."""
+        self._call = None
 
     def forward(self, params, x, rows, x_mask, h_mask, h, c, y, column, keep_tape, team):
         """Run the layer over a batch; return the final h and c, each (batch, size).
@@ -143,3 +142,11 @@ class LayerEngine:
         )  # fmt: skip
         team.run(lambda rank: backward_sequences(*before, rank, team.size, team.shared))
         return dh, dc
+
+
+def _make_plan(cell, sizes, dtype, seq_len, staged):
+    if staged and not isinstance(cell.acts, Chosen):
+        # One kernel for everything that is not standard.
+        usual = Chosen(ACTIVATIONS["sigmoid"], ACTIVATIONS["tanh"], float("inf"))
+        cell = cell._replace(acts=usual)
+    return make_sequence_plan(cell, staged, seq_len, *sizes, dtype)

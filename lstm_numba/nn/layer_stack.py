@@ -149,6 +149,9 @@ class LayerStack:
             With outputs and y.
         final : State
         """
+        # Ctrl-C may leave the tapes of two calls: then none can be followed back.
+        for engine in self._engines:
+            engine.drop_tape()
         y, outputs, ends = call.x, [], []
         for k in range(len(self._inputs)):
             between, each = call.masks[k]

@@ -1,6 +1,6 @@
 """The forecasting network: a recurrent stack over a window, read by a direct multi-step head."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -66,6 +66,12 @@ class Network:
     window_norm: str | None = None
     stateful: bool = False
     dtype: str = "float32"
+
+    def __post_init__(self):
+        for field in fields(self):
+            if field.type is int:
+                # Small integers of NumPy overflow, and kernels would be compiled anew for them.
+                object.__setattr__(self, field.name, int(getattr(self, field.name)))
 
     @cached_property
     def layout(self):

@@ -60,6 +60,9 @@ class RecurrentLayer:
     def __post_init__(self):
         given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         _checks.check_layer_parameters(given, type(self).__name__)
+        for name in given.keys() & {"input_size", "hidden_size", "num_layers", "proj_size"}:
+            # Small integers of NumPy overflow, and kernels would be compiled anew for them.
+            setattr(self, name, int(given[name]))
         self._rng = _generator(self.random_state)
         self._activity = regularizer(self.activity_regularizer)
         self._make_stack()
@@ -197,7 +200,7 @@ class RecurrentLayer:
         if training:
             rates = Rates(self.dropout, self.input_dropout, self.recurrent_dropout)
             masks = self._stack.draw_masks(self._rng, rates, batch, seq_len)
-        final = self._run(Call(x, rows, state, masks, unbatched), training)
+        final = self._run(Call(x, rows, state, masks, unbatched), bool(training))
         if self.stateful:
             self._state = State(*(part.copy() for part in final))
         y = self._call.y

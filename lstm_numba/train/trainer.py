@@ -90,7 +90,7 @@ def train(
     """
     step = make_step(loss, huber_delta, learning_rate, weight_decay, clip_norm)
     n = len(windows) if network.stateful else len(windows.starts)
-    batch_size = min(batch_size, n)
+    batch_size = min(int(batch_size), n)
     device = choose_device(device, network, batch_size)
     run = TrainingRun(params=np.array(params))
     waited, pace = 0, Pace()
