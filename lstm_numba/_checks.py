@@ -176,7 +176,10 @@ def check_numeric(column, label):
     if not pd.api.types.is_numeric_dtype(dtype):
         hint = "encode it as numbers first"
         if dtype.kind in "mM":
-            hint = "make the numbers you mean of it (hour, weekday, days since ...)"
+            hint = (
+                "if it says when a row was observed, make it the index, with set_index; otherwise "
+                "make the numbers you mean of it (hour, weekday, days since ...)"
+            )
         raise TypeError(f"{label} must be numeric, but has dtype {dtype}; {hint}.")
     if dtype.kind in "iu":
         _warn_about_large_integers(column, label)
@@ -243,6 +246,16 @@ def check_representable(values, dtype, what):
         raise ValueError(
             f"The magnitude of {what} is too large for {np.dtype(dtype).name} after scaling. "
             "Rescale the data, or use scaler='standard' and dtype='float64'."
+        )
+
+
+def check_axes_of_outputs(y):
+    """Raise where numbers that belong to windows have an axis too many."""
+    shape = getattr(y, "shape", ())
+    if len(shape) > 2:
+        hint = " Of what make_windows returns for one target, give y[:, :, 0]." * (shape[-1] == 1)
+        raise ValueError(
+            f"y must have the shape (batch,) or (batch, outputs), but has {shape}.{hint}"
         )
 
 

@@ -81,6 +81,11 @@ def _as_real(array, what):
 
 def check_layer_input(x, input_size, batch_first, owner):
     """Return x as an array of three axes, and whether it was one sequence, of two."""
+    if hasattr(x, "batch_sizes"):
+        raise TypeError(
+            f"x of {owner} must be an array, but is a {type(x).__name__}. Give the padded array, as "
+            "pad_packed_sequence returns it, and lengths=."
+        )
     x = _as_real(x, f"x of {owner}")
     axes = "(batch, seq_len, features)" if batch_first else "(seq_len, batch, features)"
     add_axis = f" For one feature, add an axis: x[{':, ' * x.ndim}None]."
@@ -207,12 +212,37 @@ def check_rows(rows, batch):
     return index
 
 
-def check_called(called, owner):
-    """Raise unless there was a forward pass."""
+def check_may_be_set(name, free, owner):
+    """Raise unless the parameter may be set after the layer was made."""
+    if name not in free:
+        raise AttributeError(
+            f"{name} of {owner} cannot be changed: the weights were made for it. Make a new layer "
+            f"with it. What can be changed: {', '.join(free)}."
+        )
+
+
+def check_called(called, is_pulled_back, owner):
+    """Raise unless there was a forward pass, and no backward pass since."""
     if not called:
         raise RuntimeError(
             f"backward() of {owner} follows a forward pass: call the layer first, with "
             "training=True."
+        )
+    if is_pulled_back:
+        raise RuntimeError(
+            f"backward() of {owner} has been called since the newest forward pass, the only one "
+            "that is kept: call the layer again before. To use its weights several times in one "
+            "loss, take a copy of the layer for each (copy.deepcopy) and add up their grads."
+        )
+
+
+def check_weight(found, name, value):
+    """Raise unless a weight of this name can hold ``value``."""
+    if name not in found:
+        raise KeyError(f"There is no weight {name!r}. The weights are {', '.join(found)}.")
+    if np.shape(value) != found[name].shape:
+        raise ValueError(
+            f"{name} must have the shape {found[name].shape}, but has {np.shape(value)}."
         )
 
 

@@ -185,18 +185,6 @@ def test_a_call_without_training_can_be_pulled_back_too(cell, form, rows):
         assert_array_equal(layer.grads[name], gradient)
 
 
-@pytest.mark.parametrize("cell", CELLS)
-def test_a_second_backward_pass_adds_the_same(cell):
-    layer = make(cell, num_layers=2, dropout=0.5, recurrent_dropout=0.5)
-    y, _ = layer(np.ones((BATCH, SEQ_LEN, FEATURES)), training=True)
-    dx, _ = layer.backward(y)
-    once = {name: gradient.copy() for name, gradient in layer.grads.items()}
-    again, _ = layer.backward(y)
-    assert_array_equal(again, dx)
-    for name, gradient in layer.grads.items():
-        assert_array_equal(gradient, 2 * once[name])
-
-
 def test_the_scratch_memory_of_a_layer_goes_with_it():
     layer = make("rnn", num_layers=2)
     layer(np.zeros((BATCH, SEQ_LEN, FEATURES)), training=True)

@@ -201,3 +201,9 @@ def test_pipeline_and_grid_search():
         pipeline, {"lstmregressor__hidden_size": [2, 3]}, cv=KFold(2), error_score="raise"
     ).fit(X[:, :, 0], Y1)
     assert search.predict(X[:, :, 0]).shape == (53,)
+
+
+def test_windows_with_an_axis_too_many_are_named():
+    X, y = make_windows(np.arange(20.0), seq_len=4, horizon=2)
+    with pytest.raises(ValueError, match=r"but has \(15, 2, 1\).*give y\[:, :, 0\]"):
+        LSTMRegressor().fit(X, y)

@@ -157,6 +157,7 @@ class LSTMRegressor(RecurrentEstimator):
         """
         self._check_parameters()
         blank = self._blank()
+        _checks.check_axes_of_outputs(y)
         X, y = validate_data(
             blank, X, y, dtype=np.float64, allow_nd=True, multi_output=True, y_numeric=True
         )

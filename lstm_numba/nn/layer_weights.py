@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._layer_checks import check_weight
 from ..kernels.cpu import VECTOR_BYTES
 from .constraints import constraint
 from .inits import initializer
@@ -19,6 +20,25 @@ def _role(name):
     if name.startswith("weight_ch"):
         return "peephole"
     return "kernel" if name.startswith("weight_ih") else "recurrent"
+
+
+class Views(dict):
+    """Arrays by name, of which none can be replaced: what is assigned is copied into it.
+
+    Copies of it, and those in a file, are plain dicts of arrays.
+    """
+
+    def __setitem__(self, name, value):
+        check_weight(self, name, value)
+        self[name][...] = value
+
+    def update(self, *others, **named):
+        """Assign several."""
+        for name, value in dict(*others, **named).items():
+            self[name] = value
+
+    def __reduce__(self):
+        return dict, (dict(self),)
 
 
 class LayerWeights:
@@ -60,7 +80,7 @@ class LayerWeights:
 
     def named(self, flat):
         """Return views by name, in torch's shapes."""
-        return {name: view.T for name, _, view in self._stored(flat)}
+        return Views({name: view.T for name, _, view in self._stored(flat)})
 
     def draw(self, rng, initializers, hidden_size, biased_gate=None):
         """Draw all weights from the initializers, a dict by role; peepholes stay zero.

@@ -106,7 +106,7 @@ class LSTM(RecurrentLayer):
         second direction. Gates in the order i, f, g, o. With ``peephole`` also ``weight_ch_l{k}``
         (3 hidden_size,), in the order i, f, o. With ``input_forget`` there is no f: 3 hidden_size
         for i, g, o, and 2 hidden_size for the peepholes i, o. Views: ``weights[name][:] = array``
-        changes the layer, ``weights[name] = array`` does not.
+        and ``weights[name] = array`` both write into the layer.
     penalty : float
         Sum of the regularizers' penalties.
 

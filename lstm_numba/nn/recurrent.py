@@ -52,6 +52,9 @@ class RecurrentLayer:
     n_jobs: int | None = None
     random_state: Any = None
 
+    # What may be set later; all else shapes the weights, or what is compiled for them.
+    _FREE = ("dropout", "input_dropout", "recurrent_dropout", "batch_first", "stateful", "n_jobs")
+
     # What a class without the parameter of this name does.
     proj_size = 0
     recurrent_activation = "sigmoid"
@@ -77,6 +80,16 @@ class RecurrentLayer:
             self._rng, self._by_role("initializer"), self.hidden_size, self._biased_gate
         )
         self._state = None
+
+    def __setattr__(self, name, value):
+        parameters = {field.name for field in dataclasses.fields(self)}
+        if name in parameters and "_state" in self.__dict__:
+            _checks.check_may_be_set(name, self._FREE, type(self).__name__)
+            _checks.check_layer_parameters(self._given() | {name: value}, type(self).__name__)
+        super().__setattr__(name, value)
+
+    def _given(self):
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     def _by_role(self, kind):
         return {role: getattr(self, f"{role}_{kind}") for role in ROLES}
@@ -127,7 +140,7 @@ class RecurrentLayer:
             self.return_sequences,
             self.dtype,
         )
-        self._call = None
+        self._call, self._is_pulled_back = None, False
 
     def __getstate__(self):
         # The stack holds scratch memory, and the newest call its input.
@@ -201,6 +214,7 @@ class RecurrentLayer:
             rates = Rates(self.dropout, self.input_dropout, self.recurrent_dropout)
             masks = self._stack.draw_masks(self._rng, rates, batch, seq_len)
         final = self._run(Call(x, rows, state, masks, unbatched), bool(training))
+        self._is_pulled_back = False
         if self.stateful:
             self._state = State(*(part.copy() for part in final))
         y = self._call.y
@@ -295,11 +309,11 @@ class RecurrentLayer:
         Raises
         ------
         RuntimeError
-            Before a forward pass.
+            Before a forward pass, and after another backward pass through the same one.
         TypeError, ValueError
             If an argument has another shape than what it belongs to.
         """
-        _checks.check_called(self._call is not None, type(self).__name__)
+        _checks.check_called(self._call is not None, self._is_pulled_back, type(self).__name__)
         if not self._stack.has_tape:
             self._run(self._call, keep_tape=True)
         call = self._call
@@ -310,6 +324,7 @@ class RecurrentLayer:
         with Team(self._n_threads(batch, seq_len)) as team:
             dx = self._stack.backward(call, dy, dstate, input_gradient, gradient, team)
         self._weights.add_gradient(gradient)
+        self._is_pulled_back = True
         if dx is not None:
             dx = dx[0] if call.unbatched else dx if self.batch_first else dx.swapaxes(0, 1)
         return dx, self._shown(dstate, call.unbatched)
