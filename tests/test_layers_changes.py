@@ -34,7 +34,7 @@ def test_rates_and_layout_can_be_set(layer):
 
 
 def test_what_is_set_is_checked(layer):
-    with pytest.raises(ValueError, match="'dropout' .*Got 2"):
+    with pytest.raises(ValueError, match=r"'dropout' .*Got 2"):
         layer.dropout = 2
     assert layer.dropout == 0
 
@@ -72,7 +72,7 @@ def test_gradients_are_pulled_back_once_through_a_call(training):
     gru = GRU(3, 4)
     gru(X, training=training)
     gru.backward(0)
-    with pytest.raises(RuntimeError, match="since the newest forward pass.*copy"):
+    with pytest.raises(RuntimeError, match=r"since the newest forward pass.*copy"):
         gru.backward(0)
     gru(X, training=training)
     gru.backward(0)
