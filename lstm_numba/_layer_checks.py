@@ -83,7 +83,7 @@ def check_layer_input(x, input_size, batch_first, owner):
     """Return x as an array of three axes, and whether it was one sequence, of two."""
     if hasattr(x, "batch_sizes"):
         raise TypeError(
-            f"x of {owner} must be an array, but is a {type(x).__name__}. Give the padded array and "
+            f"x of {owner} must be an array, but is a {type(x).__name__}. Give a padded array and "
             "lengths=, as pad_packed_sequence returns them."
         )
     x = _as_real(x, f"x of {owner}")
