@@ -146,9 +146,9 @@ class Contest:
             try:
                 return self._ask(name, **order)
             except Failure as failure:
+                self._end(name)
                 if name == self.ours:
                     raise
-                self._end(name)
                 outcome.failures[name] = str(failure)
 
         for name in self.names:

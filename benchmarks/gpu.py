@@ -7,22 +7,25 @@ state and the gates of each step, written once and, in training, read once.
 
 import statistics
 
+from lstm_numba.kernels import load
+
 from . import contest, report
 from .contestants import Size
-from .sweep import TRAINING, gate_flops
+from .sweep import FORWARD, TRAINING, gate_flops
 
 OURS = "lstm_numba, GPU"
 RIVALS = "cuDNN, TF32", "cuDNN, float32"
 # Products in TF32 differ by its eleven bits.
 TOLERANCE = 5e-3
+# The sizes that matter most come first: a run that is cut short has those.
 GRID = tuple(
     Size(batch, seq_len, 8, hidden, 1)
-    for hidden in (16, 32, 64, 128)
-    for batch, seq_len in ((32, 96), (256, 24), (256, 96), (1024, 96), (1024, 336), (4096, 96))
+    for hidden in (64, 32, 128, 16)
+    for batch, seq_len in ((256, 96), (32, 96), (1024, 96), (4096, 96), (256, 24), (1024, 336))
 )
 QUICK_GRID = (Size(32, 24, 1, 16, 1), Size(256, 96, 8, 64, 1))
 # Read from shared memory, multiply, activate, write, meet: latencies of one step.
-STEP_MICROSECONDS = {True: 0.65, False: 0.30}
+STEP_MICROSECONDS = {TRAINING: 0.65, FORWARD: 0.30}
 # Of the H200; other devices are not known here.
 BYTES_PER_SECOND = 4.3e12
 PACKAGES = (*contest.PACKAGES, "numba-cuda")
@@ -31,8 +34,16 @@ PACKAGES = (*contest.PACKAGES, "numba-cuda")
 def options(docstring):
     """Return the parser of the options of a benchmark on a GPU."""
     parser = contest.options(docstring)
-    parser.set_defaults(threads=[2])
+    parser.set_defaults(threads=[2], seconds=0.1)
     return parser
+
+
+def check():
+    """End the program, and say why, where there is no GPU to be measured."""
+    kernels = load("cuda")
+    reason = "Numba's simulator is switched on." if kernels.is_simulated() else kernels.why_not()
+    if reason:
+        raise SystemExit(f"There is no GPU to measure: {reason}")
 
 
 def device():
@@ -50,37 +61,84 @@ def device():
 
 def floor_seconds(size, products, gpu):
     """Return the floor under the time of one unit."""
-    training = products == TRAINING
-    chain = size.layers * size.seq_len * STEP_MICROSECONDS[training] * 1e-6
+    chain = size.layers * size.seq_len * STEP_MICROSECONDS[products] * 1e-6
     arithmetic = gate_flops(size, products) / (gpu["multiply_add_gflops"] * 1e9)
-    numbers = size.layers * size.batch * size.seq_len * (12 * size.hidden if training else 0)
+    kept = 12 * size.hidden if products == TRAINING else 0
+    numbers = size.layers * size.batch * size.seq_len * kept
     return max(chain, arithmetic, 4 * numbers / BYTES_PER_SECOND)
 
 
-def measure(task, products, args):
-    """Run the contest over the grid; return a page of tables and the results as plain data."""
+def measure(task, products, args, save):
+    """Run the contest over the grid; return a page of tables and the results as plain data.
+
+    ``save(results)`` is called after each size, with the results so far. A size at which we fail is
+    reported as such, and the others are measured.
+    """
     gpu, budget = device(), contest.budget(args)
-    sizes = QUICK_GRID if args.quick else GRID
+    rows, results = [], {"device": gpu, "cases": []}
     with contest.Contest(RIVALS, args.threads[0], OURS) as arena:
-        outcomes = [arena.compare(task, size, **budget, tolerance=TOLERANCE) for size in sizes]
-    header = ["batch, seq_len, features, hidden, layers", OURS, "floor", "of floor"]
-    for rival in arena.names[1:]:
-        header += [rival, "way", "ratio"]
-    rows, cases = [], []
-    for size, outcome in zip(sizes, outcomes, strict=True):
-        ours = statistics.median(outcome.seconds[OURS])
-        floor = floor_seconds(size, products, gpu)
-        row = [", ".join(map(str, size)), f"{ours * 1e6:.0f}", f"{floor * 1e6:.0f}"]
-        row.append(f"{floor / ours:.0%}")
-        for rival in arena.names[1:]:
-            if rival in outcome.seconds:
-                theirs = statistics.median(outcome.seconds[rival])
-                ratio = report.spread(report.summary(outcome.ratios[rival]))
-                row += [f"{theirs * 1e6:.0f}", outcome.notes.get(rival, ""), ratio]
+        results["absent"], rivals = arena.absent, [name for name in RIVALS if name in arena.names]
+        for size in QUICK_GRID if args.quick else GRID:
+            floor = floor_seconds(size, products, gpu)
+            case = {"size": size._asdict(), "floor_microseconds": floor * 1e6}
+            try:
+                outcome = arena.compare(task, size, **budget, tolerance=TOLERANCE)
+            except contest.Failure as failure:
+                rows.append(_failed_row(size, floor, len(rivals)))
+                case["failure"] = str(failure)
             else:
-                row += ["failed", outcome.failures.get(rival, ""), ""]
-        rows.append(row)
-        case = outcome.as_json("microseconds", 1e-6)
-        cases.append({"size": size._asdict(), "floor_microseconds": floor * 1e6} | case)
-    page = f"{gpu['name']}. Microseconds, medians.\n\n{report.table(header, rows)}"
-    return page, {"device": gpu, "absent": arena.absent, "cases": cases}
+                rows.append(_row(size, floor, outcome, rivals))
+                case |= outcome.as_json("microseconds", 1e-6)
+            results["cases"].append(case)
+            save(results)
+    header = ["batch, seq_len, features, hidden, layers", OURS, "floor", "of floor"]
+    for rival in rivals:
+        header += [rival, "way", "ratio"]
+    paragraphs = [f"{gpu['name']}. Microseconds, medians.", report.table(header, rows)]
+    paragraphs += [*_failures(results["cases"])]
+    if arena.absent:
+        paragraphs.append(f"Not installed: {', '.join(arena.absent)}.")
+    return "\n\n".join(paragraphs), results
+
+
+def run(name, task, products, docstring, argv):
+    """Measure one task, and publish."""
+    args = options(docstring).parse_args(argv)
+    check()
+    settings = contest.budget(args)
+
+    def save(results):
+        if not args.quick:
+            report.save(name, settings, results, PACKAGES)
+
+    page, results = measure(task, products, args, save)
+    report.publish(name, page, settings, results, PACKAGES, keep=not args.quick)
+
+
+def _label(size):
+    return ", ".join(map(str, size))
+
+
+def _failed_row(size, floor, rivals):
+    return [_label(size), "failed", f"{floor * 1e6:.0f}", "", *rivals * ["", "", ""]]
+
+
+def _row(size, floor, outcome, rivals):
+    ours = statistics.median(outcome.seconds[OURS])
+    row = [_label(size), f"{ours * 1e6:.0f}", f"{floor * 1e6:.0f}", f"{floor / ours:.0%}"]
+    for rival in rivals:
+        if rival in outcome.seconds:
+            theirs = statistics.median(outcome.seconds[rival])
+            ratio = report.spread(report.summary(outcome.ratios[rival]))
+            row += [f"{theirs * 1e6:.0f}", outcome.notes.get(rival, ""), ratio]
+        else:
+            row += ["failed", "", ""]
+    return row
+
+
+def _failures(cases):
+    """Yield a sentence for each failure."""
+    for case in cases:
+        failures = {OURS: case["failure"]} if "failure" in case else case["failures"]
+        for name, why in failures.items():
+            yield f"Failed at ({_label(case['size'].values())}): {name}, {why}."

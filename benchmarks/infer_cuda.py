@@ -4,15 +4,12 @@ Ours begins with windows of a series that is on the device and ends with forecas
 torch's begins and ends on the device.
 """
 
-from . import contest, gpu, report, sweep
+from . import gpu, sweep
 
 
 def main(argv=None):
     """Measure and publish."""
-    args = gpu.options(__doc__).parse_args(argv)
-    page, results = gpu.measure("infer", sweep.FORWARD, args)
-    settings = contest.budget(args)
-    report.publish("infer_cuda", page, settings, results, gpu.PACKAGES, keep=not args.quick)
+    gpu.run("infer_cuda", "infer", sweep.FORWARD, __doc__, argv)
 
 
 if __name__ == "__main__":

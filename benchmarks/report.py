@@ -78,7 +78,25 @@ def publish(name, page, settings, results, packages, keep=True):
     keep : bool
         False: print only, and write nothing.
     """
-    report = {
+    report = _report(name, settings, results, packages)
+    page = f"{page}\n\n{_origin(report)}"
+    print(page)
+    if not keep:
+        return
+    _write_json(report)
+    first, last = marks(name)
+    head, _, rest = README.read_text(encoding="utf-8").partition(first)
+    tail = rest.partition(last)[2]
+    _write(README, f"{head}{first}\n\n{page}\n\n{last}{tail}")
+
+
+def save(name, settings, results, packages):
+    """Write ``results/<name>.json`` alone, while a long benchmark is under way."""
+    _write_json(_report(name, settings, results, packages))
+
+
+def _report(name, settings, results, packages):
+    return {
         "benchmark": name,
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine(),
@@ -86,16 +104,6 @@ def publish(name, page, settings, results, packages, keep=True):
         "settings": settings,
         "results": results,
     }
-    page = f"{page}\n\n{_origin(report)}"
-    print(page)
-    if not keep:
-        return
-    RESULTS.mkdir(exist_ok=True)
-    _write(RESULTS / f"{name}.json", json.dumps(report, indent=2) + "\n")
-    first, last = marks(name)
-    head, _, rest = README.read_text(encoding="utf-8").partition(first)
-    tail = rest.partition(last)[2]
-    _write(README, f"{head}{first}\n\n{page}\n\n{last}{tail}")
 
 
 def marks(name):
@@ -110,6 +118,11 @@ def _origin(report):
         f"{machine['processor']}, {cores} core{'s' if cores > 1 else ''}; {machine['system']}, "
         f"Python {machine['python']}, {packages}; {report['date']}."
     )
+
+
+def _write_json(report):
+    RESULTS.mkdir(exist_ok=True)
+    _write(RESULTS / f"{report['benchmark']}.json", json.dumps(report, indent=2) + "\n")
 
 
 def _write(path, text):

@@ -4,15 +4,12 @@ One step: forward, loss, back-propagation through time, clipping, Adam, on the s
 same weights.
 """
 
-from . import contest, gpu, report, sweep
+from . import gpu, sweep
 
 
 def main(argv=None):
     """Measure and publish."""
-    args = gpu.options(__doc__).parse_args(argv)
-    page, results = gpu.measure("train", sweep.TRAINING, args)
-    settings = contest.budget(args)
-    report.publish("train_cuda", page, settings, results, gpu.PACKAGES, keep=not args.quick)
+    gpu.run("train_cuda", "train", sweep.TRAINING, __doc__, argv)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ _HOME = {
     "warmup": ".runtime",
     "info": ".runtime",
 }
-_MODULES = {"baselines": ".forecast.baselines", "datasets": ".datasets"}
+_MODULES = {"baselines": ".forecast.baselines", "datasets": ".datasets", "interop": ".interop"}
 
 __all__ = ["__version__", *_HOME, *_MODULES]
 

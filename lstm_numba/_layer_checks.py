@@ -131,12 +131,12 @@ def check_mask(mask, batch, seq_len):
             f"mask must be an array of bool, true for the steps to take, but has dtype "
             f"{mask.dtype}."
         )
-    if mask.shape != (batch, seq_len):
+    if mask.shape != (batch, seq_len) and (batch, *mask.shape) != (1, seq_len):
         raise ValueError(
             f"mask must have the shape (batch, seq_len) = ({batch}, {seq_len}), but has "
             f"{mask.shape}."
         )
-    return mask.astype(bool)
+    return mask.astype(bool).reshape(batch, seq_len)
 
 
 def check_batch_of_state(kept, batch):
@@ -150,10 +150,15 @@ def check_batch_of_state(kept, batch):
 
 def check_state(state, sizes, unbatched, owner):
     """Return the parts of a state, one for each of ``sizes``; None for one that has no columns."""
-    parts = (state,) if isinstance(state, np.ndarray) else tuple(state)
     wanted = [size for size in sizes if size[-1]]
-    parts = tuple(part for part in parts if part is not None)
     names = ("h", "c")[: len(wanted)]
+    if not isinstance(state, (np.ndarray, tuple, list)):
+        raise TypeError(
+            f"The state of {owner} must be a State or a tuple ({', '.join(names)}) of arrays. Got "
+            f"{state!r} instead."
+        )
+    parts = (state,) if isinstance(state, np.ndarray) else state
+    parts = [part for part in parts if part is not None]
     if len(parts) != len(wanted):
         raise ValueError(
             f"The state of {owner} must be ({', '.join(names)}), but has {len(parts)} "

@@ -25,7 +25,10 @@ dispatcher.get_current_device = lambda: _Hopper
 
 
 def numba_type(kind):
-    """Return the type of a kind, e.g. "int64" or "float32[2]"."""
+    """Return the type of a kind, e.g. "int64", "float32[2]" or "int64 x 3"."""
+    if " x " in kind:
+        one, count = kind.split(" x ")
+        return types.UniTuple(numba_type(one), int(count))
     scalar, _, dimensions = kind.partition("[")
     scalar = getattr(types, scalar)
     return types.Array(scalar, int(dimensions[:-1]), "C") if dimensions else scalar

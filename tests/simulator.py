@@ -144,6 +144,8 @@ def _run_block(function, args, stand_in, order):
 
 
 def _kind(argument):
+    if isinstance(argument, tuple):
+        return f"{_kind(argument[0])} x {len(argument)}"
     if isinstance(argument, np.ndarray):
         return f"{argument.dtype}[{argument.ndim}]"
     return "int64" if isinstance(argument, int) else str(np.asarray(argument).dtype)

@@ -17,7 +17,8 @@ from lstm_numba.kernels import load
 from lstm_numba.kernels.cuda import device as device_module
 from lstm_numba.nn import device as engines
 from lstm_numba.nn.engine import make_step
-from lstm_numba.nn.network import Network
+from lstm_numba.nn.network import Network, Windows
+from lstm_numba.train.many import train_many
 from lstm_numba.train.trainer import train
 
 HEADS = [
@@ -166,10 +167,75 @@ def test_regressor_gives_the_same_numbers(cuda_device):
     assert_close(numbers("cuda"), numbers("cpu"), 1e-5)
 
 
-def test_small_models_of_a_panel_say_that_they_need_the_cpu():
-    frame = np.arange(60.0).reshape(30, 2)
-    with pytest.raises(ValueError, match="side by side on the CPU"):
-        LSTMForecaster(scope="local", seq_len=4, device="cuda").fit(frame)
+# --- models side by side ------------------------------------------------------------------
+
+SMALL = Network(4, 1, 2, 1, hidden_size=3, skip=True, window_norm="last")
+# Training and validation windows of each: unequal, and one model has none for validation.
+HELD = {0: (9, 3), 1: (5, 5), 2: (13, 0), 3: (2, 1)}
+
+
+def train_side_by_side(device, models=(0, 1, 2, 3), spoilt=(), **options):
+    """Train some of the models on pieces of one series each of its own."""
+    rng = np.random.default_rng(0)
+    params = np.stack([SMALL.init(rng) for _ in HELD])
+    params[list(spoilt)] = np.nan
+    values = rng.normal(size=(len(HELD) * 40, 1)).astype(SMALL.dtype)
+    starts = np.concatenate([40 * k + np.arange(sum(HELD[k])) for k in models])
+    ends = np.cumsum([sum(HELD[k]) for k in models])
+    held = ends - [HELD[k][1] for k in models]
+    limits = np.stack([np.append(0, ends[:-1]), held, held, ends], axis=1)
+    windows = Windows(values, starts, values, starts + SMALL.seq_len)
+    options = {"max_epochs": 3, "batch_size": 4, "seeds": 7 + np.array(models)} | options
+    return train_many(SMALL, params[list(models)], windows, limits, device=device, **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"n_iter_no_change": 1, "tol": 0.02}])
+def test_models_side_by_side_train_as_on_the_cpu(options, cuda_device):
+    found, expected = (train_side_by_side(device, **options) for device in ("cuda", "cpu"))
+    assert len({len(one.train_loss) for one in expected}) == (2 if options else 1)
+    for one, other in zip(found, expected, strict=True):
+        assert (one.best_epoch, one.reason) == (other.best_epoch, other.reason)
+        assert one.train_loss == pytest.approx(other.train_loss, rel=TOLERANCE["float32"])
+        assert one.valid_loss == pytest.approx(other.valid_loss, rel=TOLERANCE["float32"])
+        assert_close(one.params, other.params, TOLERANCE["float32"])
+
+
+@pytest.mark.parametrize("at_once", [None, 2])
+def test_neighbours_do_not_change_a_bit(at_once, cuda_device, monkeypatch):
+    together = train_side_by_side("cuda", max_epochs=2)
+    if at_once:
+        monkeypatch.setattr(load("cuda"), "models_at_once", lambda network, rows: at_once)
+    others = train_side_by_side("cuda", (3, 1, 0), max_epochs=2)
+    for one, other in zip(others, [together[3], together[1], together[0]], strict=True):
+        assert np.array_equal(one.params, other.params)
+        assert (one.train_loss, one.valid_loss) == (other.train_loss, other.valid_loss)
+
+
+def test_a_model_that_diverges_stays_alone(cuda_device):
+    healthy = train_side_by_side("cuda", (0, 2), max_epochs=2)
+    found = train_side_by_side("cuda", spoilt=(1, 3), max_epochs=2)
+    assert [one.reason == "diverged" for one in found] == [False, True, False, True]
+    assert [len(found[k].train_loss) for k in (1, 3)] == [1, 1]
+    for one, other in zip((found[0], found[2]), healthy, strict=True):
+        assert np.array_equal(one.params, other.params)
+
+
+def test_models_of_a_panel_forecast_as_on_the_cpu(cuda_device):
+    t = np.arange(30)
+    frame = np.stack([np.sin(t / 3), np.cos(t / 2) + t / 9], axis=1)
+
+    def forecast(device):
+        model = LSTMForecaster(
+            scope="local",
+            seq_len=4,
+            hidden_size=3,
+            max_epochs=2,
+            random_state=0,
+            device=device,
+        )
+        return np.asarray(model.fit(frame).predict())
+
+    assert_close(forecast("cuda"), forecast("cpu"), TOLERANCE["float32"])
 
 
 # --- which device -------------------------------------------------------------------------
@@ -231,7 +297,7 @@ def test_without_a_gpu_one_error_says_why(environment, reason):  # e05
 
 
 def test_too_little_memory_is_said_before_it_is_taken(cuda_device, monkeypatch):  # e06a
-    monkeypatch.setattr(device_module, "_free_bytes", lambda: 1000)
+    monkeypatch.setattr(device_module, "free_bytes", lambda: 1000)
     network = Network(3, 2, 2, 1, hidden_size=3)
     params, windows = problem(network, 7)
     with pytest.raises(MemoryError, match=r"MiB are free\. Use a smaller batch_size"):

@@ -1,4 +1,4 @@
-"""The layers against torch.nn.LSTM, GRU and RNN of the same weights: outputs, states, gradients."""
+"""The layers against those of torch with the same weights: outputs, states and gradients."""
 
 import itertools
 

@@ -24,12 +24,17 @@ ROOMS = {
         {"train", "nn", "kernels", "data", "plotting"},
         {"joblib", "numpy", "pandas", "sklearn"},
     ),
+    "interop": (
+        {"forecast", "data", "nn", "kernels"},
+        {"keras", "numpy", "onnx", "sklearn", "torch"},
+    ),
     "runtime": ({"nn", "train", "kernels"}, {"llvmlite", "numba", "numpy"}),
     "plotting": (set(), {"matplotlib", "numpy", "pandas"}),
     "cli": ({"", "plotting"}, {"numpy", "pandas"}),
     "__main__": ({"cli"}, set()),
     "__init__": (None, set()),
 }
+OPTIONAL = {"keras", "matplotlib", "onnx", "torch"}
 
 
 def room_of(path):
@@ -89,10 +94,8 @@ def test_numba_cuda_is_imported_by_the_cuda_backend_alone():
             assert "kernels.cuda" not in module, f"{path.name}:{line}: use load(device)"
 
 
-def test_plotting_is_imported_late():
+def test_optional_packages_are_imported_late():
     for path in SOURCES:
-        if room_of(path) in ("cli", "__main__"):
-            continue
         tree = parse(path)
         late = {
             node.lineno
@@ -102,7 +105,8 @@ def test_plotting_is_imported_late():
             if isinstance(node, (ast.Import, ast.ImportFrom))
         }
         for module, line in imports(path, tree):
-            if module.split(".")[0] == "matplotlib" or module == "lstm_numba.plotting":
+            is_room = module == "lstm_numba.plotting" and room_of(path) not in ("cli", "__main__")
+            if module.split(".")[0] in OPTIONAL or is_room:
                 assert line in late, f"{path.name}:{line} imports {module} at once"
 
 
@@ -122,7 +126,7 @@ def test_import_is_light_and_silent():
         import os, sys, threading
         import lstm_numba
         dir(lstm_numba)
-        heavy = ("joblib", "matplotlib", "numba", "pandas", "sklearn", "torch")
+        heavy = ("joblib", "keras", "matplotlib", "numba", "onnx", "pandas", "sklearn", "torch")
         assert not [name for name in heavy if name in sys.modules]
         assert threading.active_count() == 1
         if sys.platform == "linux":
@@ -138,7 +142,8 @@ def test_estimators_do_not_load_optional_packages():
         import lstm_numba
         for name in lstm_numba.__all__:
             getattr(lstm_numba, name)
-        print([m for m in ("keras", "matplotlib", "numba.cuda", "torch") if m in sys.modules])
+        optional = "keras", "matplotlib", "numba.cuda", "onnx", "torch"
+        print([name for name in optional if name in sys.modules])
     """
     done = run_python(code)
     assert done.returncode == 0, done.stderr

@@ -28,7 +28,7 @@ CONTESTANTS = {
     "torch, default denormals": ("pytorch_default", ("torch",)),
     "JAX": ("jax_scan", ("jax",)),
     "ONNX Runtime": ("onnx_runtime", ("onnx", "onnxruntime")),
-    "lstm_numba, GPU": ("ours_cuda", ("numba",)),
+    "lstm_numba, GPU": ("ours_cuda", ("numba_cuda",)),
     "cuDNN, TF32": ("pytorch_cuda", ("torch",)),
     "cuDNN, float32": ("pytorch_cuda_float32", ("torch",)),
 }

@@ -33,11 +33,6 @@ class EachEstimator(PreparingEstimator):
         scaled : list of Scaled
         problems : list of Problem
         """
-        if self.device == "cuda":
-            raise ValueError(
-                "scope='local' trains its many small models side by side on the CPU, but "
-                "device='cuda' was asked for. Use device='auto' or 'cpu', or scope='global'."
-            )
         seed = generator(self.random_state).integers(2**63)
         before = self._models_before()
         turned = [before[name][2] if name in before else None for name in panel.ids]
@@ -100,6 +95,7 @@ class EachEstimator(PreparingEstimator):
                 limits,
                 **self._training_options(),
                 seeds=np.full(len(group), seed, np.uint64),
+                device="cuda" if self.device == "cuda" else "cpu",
                 on_model=count,
             )
             for k, run in zip(group, trained, strict=True):

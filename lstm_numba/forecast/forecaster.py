@@ -85,8 +85,8 @@ class LSTMForecaster(ContinuingEstimator):
         the packages of ``lstm_numba[cuda]``; its results differ from the CPU's by rounding. "auto"
         takes it where it can be used and a batch is large: ``batch_size`` times ``seq_len`` times
         the number of weights reaches 10^8. This bound is an estimate, it was not measured.
-        Forecasts of the next steps and streams are made on the CPU, and so is everything with
-        ``scope="local"``.
+        Forecasts of the next steps and streams are made on the CPU. The models of
+        ``scope="local"`` train on the GPU only for "cuda", all of them side by side.
     random_state : int, RandomState or None
         The same int gives the same weights to the bit.
     warm_start : bool, default=False

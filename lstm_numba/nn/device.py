@@ -2,6 +2,7 @@
 
 import functools
 import math
+import operator
 
 import numpy as np
 
@@ -85,11 +86,14 @@ class _Same:
         return self.array is other.array and self.dtype == other.dtype
 
 
-class CudaEngine:
-    """``Engine`` on an NVIDIA GPU; use as a context manager, like it.
+class OnDevice:
+    """What engines share: models of one network on a device, and the series that they read.
 
-    Weights, gradients and Adam's moments live on the device; ``params`` and ``gradient`` are
-    copies.
+    Parameters
+    ----------
+    network : Network
+    params : array, (models, network.layout.size)
+        Copied.
 
     Raises
     ------
@@ -99,47 +103,68 @@ class CudaEngine:
         If it has too little memory left.
     """
 
-    def __init__(self, network, params, batch_size=0):
+    def __init__(self, network, params):
         self._kernels = load("cuda")
         self._kernels.check_device()
-        self._network, self._batch_size = network, batch_size
+        self._network = network
         self._mirror = _Mirror(self._kernels.to_device)
-        self._forecasting = None
         with self._kernels.clear_errors():
             self._params = self._kernels.to_device(params, network.dtype)
-            if batch_size:
-                self._training = self._kernels.Buffers(network, self._params, batch_size, True)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
         """Let go of the device's memory."""
-        self._params = self._training = self._forecasting = self._mirror = None
-
-    @property
-    def params(self):
-        """Flat weights, (network.layout.size,): a copy."""
-        with self._kernels.clear_errors():
-            return self._params.copy_to_host()
-
-    @property
-    def gradient(self):
-        """Flat gradient of the last batch, (network.layout.size,): a copy."""
-        with self._kernels.clear_errors():
-            return self._training.gradient.copy_to_host()
+        for name in [name for name in vars(self) if name not in ("_kernels", "_network")]:
+            setattr(self, name, None)
 
     def _on_device(self, windows):
         kinds = (self._network.dtype, np.int64, self._network.dtype, np.int64)
         return Windows(*map(self._mirror, windows, kinds))
 
+
+def _batches(n, batch_size, first=0, last=None):
+    """Return the spans (batches, 2) of batches ``first`` to ``last`` - 1 of ``n`` windows."""
+    starts = batch_size * np.arange(first, -(-n // batch_size) if last is None else last)
+    return np.stack([starts, np.minimum(batch_size, n - starts)], axis=1)
+
+
+class CudaEngine(OnDevice):
+    """``Engine`` on an NVIDIA GPU; use as a context manager, like it.
+
+    Weights, gradients and Adam's moments live on the device; ``params`` and ``gradient`` are
+    copies. Parameters are those of ``Engine``, errors those of ``OnDevice``.
+    """
+
+    def __init__(self, network, params, batch_size=0):
+        super().__init__(network, np.asarray(params)[np.newaxis])
+        self._forecasting = None
+        if batch_size:
+            with self._kernels.clear_errors():
+                self._training = self._kernels.Buffers(network, self._params, batch_size, True)
+
+    @property
+    def params(self):
+        """Flat weights, (network.layout.size,): a copy."""
+        with self._kernels.clear_errors():
+            return self._params.copy_to_host()[0]
+
+    @property
+    def gradient(self):
+        """Flat gradient of the last batch, (network.layout.size,): a copy."""
+        with self._kernels.clear_errors():
+            return self._training.gradient.copy_to_host()[0]
+
     def train(self, windows, first, last, batch_size, step, steps_done, total=0.0, update=True):
         """Train on batches ``first`` to ``last`` - 1; return ``total`` plus the windows' losses."""
+        spans = _batches(len(windows.starts), batch_size, first, last)[:, np.newaxis]
         with self._kernels.clear_errors():
-            return self._kernels.train_batches(
-                self._training, self._on_device(windows), first, last, batch_size, step,
-                steps_done, total, update
+            losses = self._kernels.train_batches(
+                self._training, self._on_device(windows), spans, step, np.array([steps_done]),
+                update
             )  # fmt: skip
+        return functools.reduce(operator.add, losses[:, 0].tolist(), total)
 
     def _buffers_for(self, n):
         """Return buffers for forecasts, as many rows at once as ``n`` windows and memory ask."""
@@ -154,28 +179,61 @@ class CudaEngine:
 
     def forecast(self, windows):
         """Return forecasts (n, horizon, targets) in the units of the inputs."""
-        n, network, kernels = len(windows.starts), self._network, self._kernels
+        n, network = len(windows.starts), self._network
         out = np.empty((n, network.horizon, network.targets), network.dtype)
-        with kernels.clear_errors():
+        with self._kernels.clear_errors():
             buffers, windows = self._buffers_for(n), self._on_device(windows)
-            shape = (buffers.batch, network.horizon, network.targets)
-            rows = kernels.allocate({"out": shape}, network.dtype)["out"]
-            for first in range(0, n, buffers.batch):
-                valid = min(buffers.batch, n - first)
-                kernels.forecast(buffers, windows, first, valid, rows)
-                out[first : first + valid] = rows.copy_to_host()[:valid]
+            spans = _batches(n, buffers.batch)
+            pieces = self._kernels.forecast(buffers, windows, spans[:, np.newaxis])
+            for (first, valid), piece in zip(spans, pieces, strict=True):
+                out[first : first + valid] = piece[0, :valid]
         return out
 
     def loss(self, windows, step):
         """Return the mean loss over all windows."""
-        n, network, kernels = len(windows.starts), self._network, self._kernels
-        with kernels.clear_errors():
+        n = len(windows.starts)
+        with self._kernels.clear_errors():
             buffers, windows = self._buffers_for(n), self._on_device(windows)
-            pieces = range(0, n, buffers.batch)
-            losses = kernels.allocate({"losses": (len(pieces),)}, network.dtype)["losses"]
-            for at, first in enumerate(pieces):
-                kernels.score(
-                    buffers, windows, first, min(buffers.batch, n - first), step, losses, at
-                )
-            total = math.fsum(losses.copy_to_host())
-        return total / (n * network.horizon * network.targets)
+            spans = _batches(n, buffers.batch)[:, np.newaxis]
+            return math.fsum(self._kernels.score(buffers, windows, spans, step).ravel()) / n
+
+
+class CudaModels(OnDevice):
+    """Models of one network that train side by side on an NVIDIA GPU; use as a context manager.
+
+    Parameters
+    ----------
+    network : Network
+    params : array, (models, network.layout.size)
+    batch_size : int
+        Largest batch of a model.
+    """
+
+    def __init__(self, network, params, batch_size):
+        super().__init__(network, params)
+        with self._kernels.clear_errors():
+            self._best = self._kernels.to_device(params, network.dtype)
+            self._buffers = self._kernels.Buffers(network, self._params, batch_size, True)
+
+    @property
+    def best(self):
+        """The weights that were kept last, or where training began: a copy."""
+        with self._kernels.clear_errors():
+            return self._best.copy_to_host()
+
+    def keep(self, models):
+        """Keep the weights of some models, (some,) int."""
+        with self._kernels.clear_errors():
+            self._kernels.keep(models, self._params, self._best)
+
+    def train(self, windows, spans, step, steps_done):
+        """Train each model on its batches, and return their losses; see ``train_batches``."""
+        with self._kernels.clear_errors():
+            return self._kernels.train_batches(
+                self._buffers, self._on_device(windows), spans, step, steps_done
+            )
+
+    def score(self, windows, spans, step):
+        """Return the losses of batches."""
+        with self._kernels.clear_errors():
+            return self._kernels.score(self._buffers, self._on_device(windows), spans, step)

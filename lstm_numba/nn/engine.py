@@ -190,7 +190,7 @@ class Engine:
     def _infer(self, windows, step, losses, out):
         """Run ``infer`` over all windows, in pieces that leave Ctrl-C a chance."""
         rows, n = self._kernels.ROWS, len(windows.starts)
-        first, blocks = 0, 16 * self._team.size
+        first, blocks = 0, max(16 * self._team.size, 20 * HAND_OFF // self._multiply_adds(rows))
         while first < n:
             stop = first + blocks * rows
             piece = windows._replace(
@@ -209,10 +209,13 @@ class Engine:
             blocks = max(self._team.size, min(4 * blocks, int(blocks * KERNEL_SECONDS / seconds)))
             first = stop
 
+    def _multiply_adds(self, n):
+        """Return how many it takes to forecast ``n`` windows."""
+        return n * self._plan.seq_len * self._plan.n_params
+
     def _size_for(self, n):
         """How many threads pay for themselves when ``n`` windows are to be forecast."""
-        multiply_adds = n * self._plan.seq_len * self._plan.n_params
-        return 1 if multiply_adds < HAND_OFF else self._team.size
+        return 1 if self._multiply_adds(n) < HAND_OFF else self._team.size
 
     def forecast(self, windows):
         """Return forecasts (n, horizon, targets) in the units of the inputs."""

@@ -137,7 +137,8 @@ class LayerEngine:
         dh, dc = np.empty_like(sequences.h), np.empty_like(sequences.c)
         before = (
             plan, sequences, self._packed, work, partials,
-            dy.reshape(-1), native(dh_n, self._dtype), native(dc_n, self._dtype),
+            native(dy, self._dtype).reshape(-1),
+            native(dh_n, self._dtype), native(dc_n, self._dtype),
             dx.reshape(-1), dh, dc, gradient
         )  # fmt: skip
         team.run(lambda rank: backward_sequences(*before, rank, team.size, team.shared))

@@ -159,8 +159,8 @@ class LayerStack:
             outputs.append(parts)
         final = State(*(np.stack(part) for part in zip(*ends, strict=True)))
         if not self._return_sequences:
-            last = outputs[-1] = list(final.h[-self._directions :])
-            y = self._merge.forward(*last) if len(last) == 2 else last[0].copy()
+            last = outputs[-1] = list(_of_stepped(call, final.h[-self._directions :]))
+            y = self._merge.forward(*last) if len(last) == 2 else last[0]
         elif self._go_backwards:
             y = y[:, ::-1]
         return call._replace(outputs=outputs, y=y), final
@@ -224,7 +224,7 @@ class LayerStack:
         if self._return_sequences:
             return self._of_directions(dy[:, ::-1] if self._go_backwards else dy, last)
         parts = self._merge.backward(dy, *last) if len(last) == 2 else (dy,)
-        dstate.h[-self._directions :] += np.stack(parts)
+        dstate.h[-self._directions :] += _of_stepped(call, np.stack(parts))
         batch, seq_len, _ = call.x.shape
         return [np.zeros((batch, seq_len, self._width), self._dtype)] * self._directions
 
@@ -238,10 +238,14 @@ class LayerStack:
         """Add to dx and gradient what layer ``k`` has; dstate becomes that of its start."""
         for d in range(self._directions):
             at = self._directions * k + d
-            dy = np.ascontiguousarray(parts[d])
             dstate.h[at], dstate.c[at] = self._engines[at].backward(
-                dy, dstate.h[at], dstate.c[at], dx, gradient, team
+                parts[d], dstate.h[at], dstate.c[at], dx, gradient, team
             )
+
+
+def _of_stepped(call, parts):
+    """Copy (directions, batch, outputs), with zeros for rows without a step, as Keras's outputs."""
+    return np.where((call.rows.counts > 0)[:, None], parts, 0)
 
 
 def _shapes(cell, inputs, hidden_size, proj_size):

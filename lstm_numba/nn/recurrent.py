@@ -165,9 +165,9 @@ class RecurrentLayer:
         lengths : array of int, (batch,), optional
             Steps of each row, from 1 to seq_len; what follows is padding: it costs nothing, is
             never read, and its output is 0, as with torch's packed sequences.
-        mask : array of bool, (batch, seq_len), optional
+        mask : array of bool, (batch, seq_len), or of one sequence (seq_len,), optional
             Steps to take. State and output are held through the others, as in Keras; outputs
-            before a row's first step are 0.
+            before a row's first step are 0, and those of two directions wherever there is no step.
         training : bool, default=False
             Drop out, and keep what ``backward`` needs. A backward pass after a call without
             ``training`` runs the layer once more.
@@ -200,7 +200,10 @@ class RecurrentLayer:
         final = self._run(Call(x, rows, state, masks, unbatched), training)
         if self.stateful:
             self._state = State(*(part.copy() for part in final))
-        return self._laid_out(self._call.y, unbatched), self._shown(final, unbatched)
+        y = self._call.y
+        if self._activity is not None:
+            y = y.copy()  # the call's own is needed for the penalty
+        return self._laid_out(y, unbatched), self._shown(final, unbatched)
 
     def reset_state(self, rows=None):
         """Set the state that is kept between calls to zero.
@@ -222,7 +225,8 @@ class RecurrentLayer:
             return full_rows(batch, seq_len)
         if lengths is not None:
             return first_steps(_checks.check_lengths(lengths, mask, batch, seq_len), seq_len)
-        return masked_steps(_checks.check_mask(mask, batch, seq_len))
+        mask = _checks.check_mask(mask, batch, seq_len)
+        return masked_steps(mask, hold=not self.bidirectional)
 
     def _initial_state(self, state, batch, unbatched):
         """Return a State of fresh arrays; c has no columns where there is no cell state."""

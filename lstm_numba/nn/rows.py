@@ -30,12 +30,12 @@ def first_steps(lengths, seq_len):
     return Rows(_longest_first(counts), counts, np.arange(seq_len)[None], False)
 
 
-def masked_steps(mask):
+def masked_steps(mask, hold):
     """Return ``Rows`` that take the steps where ``mask``, (batch, seq_len), is true."""
     counts = mask.sum(axis=1, dtype=np.int64)
     # A stable sort by "is masked" leaves the steps to take in front, in their order.
     steps = np.argsort(~mask, axis=1, kind="stable")
-    return Rows(_longest_first(counts), counts, steps, True)
+    return Rows(_longest_first(counts), counts, steps, hold)
 
 
 def _longest_first(counts):

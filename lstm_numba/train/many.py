@@ -16,6 +16,7 @@ from ..kernels.cpu import (
 )
 from ..kernels.cpu.team import TICKET
 from ..nn.engine import KERNEL_SECONDS, make_buffers, make_step
+from .lockstep import train_in_lockstep
 from .trainer import TrainingRun
 
 
@@ -36,13 +37,15 @@ def train_many(
     tol=0.0,
     seeds,
     n_threads=1,
+    device="cpu",
     on_model=None,
 ):
     """Train one model per row of ``params``, each on windows of its own.
 
-    A thread trains a model from its first epoch to its last inside one kernel, so models of a few
-    units cost arithmetic and not the interpreter. The result of a model does not depend on the
-    others, nor on the number of threads.
+    On the CPU a thread trains a model from its first epoch to its last inside one kernel, so models
+    of a few units cost arithmetic and not the interpreter; on a GPU all models take their batches
+    side by side, see ``lockstep.py``. The result of a model does not depend on the others, nor on
+    the number of threads.
 
     Parameters
     ----------
@@ -57,6 +60,7 @@ def train_many(
         an empty range: all epochs are run.
     seeds : array of uint64, (models,)
         Of the shuffling of each model.
+    device : "cpu" or "cuda"
     on_model : callable, optional
         Called as ``on_model(models_done)`` several times a second.
 
@@ -69,7 +73,6 @@ def train_many(
     """
     n = len(params)
     step = make_step(loss, huber_delta, learning_rate, weight_decay, clip_norm)
-    steps = step, step._replace(tape=False)
     schedule = Schedule(int(batch_size), int(max_epochs), int(n_iter_no_change), float(tol))
     dtype = np.dtype(network.dtype)
     models = Models(
@@ -85,6 +88,18 @@ def train_many(
     # The kernel shuffles the starts in place.
     starts, target_starts = (np.array(a, np.int64) for a in (windows.starts, windows.target_starts))
     windows = Windows(inputs, starts, targets, target_starts)
+    if device == "cuda":
+        with contextlib.suppress(KeyboardInterrupt):
+            train_in_lockstep(network, windows, models, schedule, step, on_model)
+    else:
+        _train_on_threads(network, windows, models, schedule, step, n_threads, on_model)
+    return [_run_of(models, k, schedule) for k in range(n)]
+
+
+def _train_on_threads(network, windows, models, schedule, step, n_threads, on_model):
+    """Let each thread train one model after the other."""
+    n, dtype, batch_size = len(models.limits), np.dtype(network.dtype), schedule.batch_size
+    steps = step, step._replace(tape=False)
     plan = make_plan(network, VECTOR_BYTES // dtype.itemsize)
     n_threads = min(n_threads, n)
     buffers = [make_buffers(plan, dtype, 1, batch_size) for _ in range(n_threads)]
@@ -110,7 +125,6 @@ def train_many(
 
     with contextlib.suppress(KeyboardInterrupt), Team(n_threads + 1) as team:
         team.run(share)
-    return [_run_of(models, k, schedule) for k in range(n)]
 
 
 def _run_of(models, k, schedule):

@@ -6,6 +6,7 @@ from .cell import CELLS as CELLS
 from .gradients import PIECE as PIECE
 from .models import Models as Models
 from .models import Schedule as Schedule
+from .models import shuffle_windows as shuffle_windows
 from .models import train_models as train_models
 from .plan import Layer as Layer
 from .plan import make_plan as make_plan

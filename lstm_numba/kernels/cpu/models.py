@@ -57,6 +57,23 @@ def _shuffle(state, a, b):
     return state
 
 
+@kernel
+def shuffle_windows(limits, states, active, starts, target_starts):
+    """Permute the training windows of each model that is ``active``, in place, as ``train_models``.
+
+    Parameters
+    ----------
+    limits : (models, 4)                        in: see ``Models``
+    states : (models,) uint64                   in, out: of the random numbers, at first the seeds
+    active : (models,) bool                     in
+    starts, target_starts : (windows,)          in, out
+    """
+    for model in range(len(limits)):
+        if active[model]:
+            a, b = limits[model, 0], limits[model, 1]
+            states[model] = _shuffle(states[model], starts[a:b], target_starts[a:b])
+
+
 @subkernel
 def _mean_loss(plan, windows, step, losses, none, buffers, shared):
     blocks = -(-len(windows.starts) // ROWS)

@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..jit import kernel, subkernel
-from ..tile import ROWS, VECTOR_BYTES
+from ..tile import ROWS, VECTOR_BYTES, lanes
 from .cell import Staged
 from .gradients import add_chunks, unpack_layer
 from .moves import add, copy
 from .packing import pack_layer
 from .plan import Layer, Places, make_layer, place_cell, round_up, steps_at_once
 from .recurrent import layer_backward, layer_forward
-from .stage import output_of_step, set_mask
+from .stage import h_of_step, output_of_step, set_mask
 from .subnormals import flush_subnormals, restore_subnormals
 from .team import TICKET, atomic_add, atomic_write, meet
 from .training import chunks_of
@@ -296,11 +296,29 @@ def _put_gradients(plan, sequences, block, rows, work, dx, dh_n, dc_n, dh_0, dc_
 
 
 @subkernel
+def _clear_ended(plan, sequences, block, count, work):
+    """Zero the tape of rows that have ended: they went on, perhaps until they overflowed."""
+    layer, slots, width = plan.layer, plan.cell.slots, lanes(work)
+    for r in range(ROWS):
+        for t in range(sequences.counts[_row(sequences, block, r)], count):
+            own = layer.tape + ((t + 1) * ROWS + r) * layer.row + layer.h
+            work[own : own + layer.row - layer.h] = 0
+            h, row = h_of_step(plan.cell.stage, layer, t)
+            work[h + r * row : h + r * row + layer.units] = 0
+            c = layer.c + ((t + 1) * ROWS + r) * layer.units
+            work[c : c + layer.units] = 0
+            for j in range(0, layer.units, width):
+                z = layer.z + ((t * layer.units + j) * ROWS + r * width) * slots
+                work[z : z + slots * width] = 0
+
+
+@subkernel
 def _backward_block(plan, sequences, block, packed, work, partial, dy, dh_n, dc_n, dx, dh_0, dc_0):
     layer = plan.layer
     rows = min(ROWS, len(sequences.order) - block * ROWS)
     count = sequences.counts[_row(sequences, block, 0)]
     _gather_gradients(plan, sequences, block, rows, count, work, dy, dh_n)
+    _clear_ended(plan, sequences, block, count, work)
     last = count
     while last > 0:
         first = 0

@@ -1,4 +1,4 @@
-"""The device arrays that one network needs to work on a batch."""
+"""The device arrays that models of one network need, to work on a batch each."""
 
 import math
 from typing import NamedTuple
@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..cpu.cell import CELLS
-from .device import allocate
+from .device import allocate, free_bytes, to_device
 from .product import SIDE
-from .resident import units_of
+from .resident import order_of_columns, units_of
 from .sums import THREADS
 from .windows import NORMS
 
@@ -17,30 +17,30 @@ _MOST_CHUNKS, _BLOCKS, _SHORTEST_CHUNK = 64, 512, 256
 
 
 class Layer(NamedTuple):
-    """One recurrent layer; flat arrays are addressed by strides, as ``product`` takes them."""
+    """One recurrent layer of each model."""
 
     inputs: int  # columns of x that meet w_x: with the 1 of the bias where the cell has two
-    x: object  # flat; from the first number of step 0 on
+    x: object  # (models, numbers): from ``x_start`` on the first number of step 0
+    x_start: int
     x_row: int  # stride of its rows
-    w_x: object  # flat
-    w: object  # (1 + hidden, gates hidden)
-    at: int  # where the layer's weights lie in the flat buffer
-    h: object  # (seq_len + 1, batch, 1 + hidden + 1) ones around h
-    c: object  # (seq_len + 1, batch, hidden)
-    gates: object  # (seq_len, batch, slots hidden)
-    packed_forward: object  # see ``resident.pack_weights``; None where weights do not fit
-    packed_backward: object
-    carry: object  # (batch, hidden) scratch of the backward pass
-    dy: object  # (steps, batch, hidden) gradients of h after each of the last steps
+    w_x: tuple  # an array (models, numbers), and where w_x begins in it
+    at: int  # where the layer's weights lie among all: w_x
+    own: int  # and w (1 + hidden, gates hidden)
+    h: object  # (models, seq_len + 1, batch, 1 + hidden + 1) ones around h
+    c: object  # (models, seq_len + 1, batch, hidden)
+    gates: object  # (models, seq_len, batch, slots hidden)
+    carry: object  # (models, batch, hidden) scratch of the backward pass
+    dy: object  # (models, steps, batch, hidden) gradients of h after each of the last steps
 
 
 class Buffers:
-    """Arrays for batches of up to ``batch`` rows.
+    """Arrays for batches of up to ``batch`` rows of each model.
 
     Parameters
     ----------
     network : Network
-    params : device array, (network.layout.size,)
+        Of all models.
+    params : device array, (models, network.layout.size)
         Shared, not copied.
     batch : int
     training : bool
@@ -49,12 +49,21 @@ class Buffers:
 
     def __init__(self, network, params, batch, training):
         self.network, self.params, self.batch = network, params, batch
+        self.models, self.n_params = params.shape
         self.cell, self.norm = CELLS[network.cell], NORMS[network.window_norm]
-        self.n_params, self.units = network.layout.size, units_of(network)
-        self.chunks = self._choose_chunks() if training else 0
-        self._arrays = allocate(self._shapes(training), network.dtype)
-        self._flat = {name: array.reshape(array.size) for name, array in self._arrays.items()}
+        self.units = units_of(network)
+        self.chunks = chunks_of(network, batch) if training else 0
+        shapes = shapes_of(network, batch, training)
+        self._arrays = allocate(
+            {name: (self.models, *shape) for name, shape in shapes.items()}, network.dtype
+        )
+        self._flat = {
+            name: array.reshape((self.models, array.size // self.models))
+            for name, array in self._arrays.items()
+        }
         self.layers = [self._layer(k) for k in range(network.num_layers)]
+        if training:
+            self.order = to_device(self._order(), np.int64)
         self._begin()
 
     def __getattr__(self, name):
@@ -64,76 +73,42 @@ class Buffers:
             raise AttributeError(name) from None
 
     def flat(self, name):
-        """Return an array as a vector."""
+        """Return an array as (models, numbers)."""
         return self._flat[name]
 
-    def weights(self, name):
-        """Return the flat weights from the named ones on."""
-        return self.params[self.place(name) :]
-
     def place(self, name):
-        """Return where the named weights begin in the flat buffer."""
+        """Return where the named weights begin among all."""
         return self.network.layout.slices[name].start
 
-    def _choose_chunks(self):
-        network = self.network
-        rows = network.hidden_size + 1
-        columns = self.cell.gates * network.hidden_size
-        tiles = -(-rows // SIDE) * -(-columns // SIDE)
-        longest = -(-network.seq_len * self.batch // _SHORTEST_CHUNK)
-        return max(1, min(_MOST_CHUNKS, _BLOCKS // tiles, longest))
-
-    def _shapes(self, training):
-        """Return the shape of each array by name."""
-        network, batch = self.network, self.batch
-        seq_len, hidden, layers = network.seq_len, network.hidden_size, network.num_layers
-        outputs = network.targets, network.horizon
-        shapes = {
-            "x": (seq_len, batch, network.features + 1),
-            "history": (seq_len, batch, network.targets),
-            "shift": (batch, network.targets),
-            "scale": (batch, network.targets),
-            "parts": (2 if network.skip else 1, batch, *outputs),
-            "losses": (batch * math.prod(outputs),),
-            "dout": (batch, *outputs),
-        }
-        for k in range(layers):
-            shapes[f"h{k}"] = (seq_len + 1, batch, hidden + 2)
-            shapes[f"gates{k}"] = (seq_len, batch, self.cell.slots * hidden)
-            if self.units:
-                shapes[f"packed_forward{k}"] = shapes[f"packed_backward{k}"] = (4 * self.units**2,)
-            if network.cell == "lstm":
-                shapes[f"c{k}"] = (seq_len + 1, batch, hidden)
-            if training:
-                shapes[f"dy{k}"] = (1 if k == layers - 1 else seq_len, batch, hidden)
-        if training:
-            n = self.n_params
-            shapes |= {"carry": (batch, hidden), "gradient": (n,), "mean": (n,), "square": (n,)}
-            shapes |= {"partials": (self.chunks, n), "squares": (-(-n // THREADS),)}
-        return shapes
-
     def _layer(self, k):
-        network, arrays = self.network, self._arrays
-        hidden, columns = network.hidden_size, self.cell.gates * network.hidden_size
-        first_x = self.place(f"weight_ih_l{k}")
-        first = self.place(f"bias_hh_l{k}" if self.cell.x_apart else f"bias_l{k}")
-        h = arrays[f"h{k}"]
-        below = self._flat[f"h{k - 1}"][self.batch * (hidden + 2) + 1 :] if k else None
+        network, arrays, batch = self.network, self._arrays, self.batch
+        hidden, h = network.hidden_size, arrays[f"h{k}"]
+        apart, at = self.cell.x_apart, self.place(f"weight_ih_l{k}")
         return Layer(
-            inputs=(hidden if k else network.features) + self.cell.x_apart,
-            x=below if k else self._flat["x"],
+            inputs=(hidden if k else network.features) + apart,
+            x=self.flat(f"h{k - 1}" if k else "x"),
+            x_start=batch * (hidden + 2) + 1 if k else 0,
             x_row=hidden + 2 if k else network.features + 1,
-            w_x=self.params[first_x:],
-            w=self.params[first : first + (1 + hidden) * columns].reshape(1 + hidden, columns),
-            at=first_x,
+            w_x=(self.flat(f"packed_x{k}"), 0) if self.units else (self.params, at),
+            at=at,
+            own=self.place(f"bias_hh_l{k}" if apart else f"bias_l{k}"),
             h=h,
             c=arrays.get(f"c{k}", h),
             gates=arrays[f"gates{k}"],
-            packed_forward=arrays.get(f"packed_forward{k}"),
-            packed_backward=arrays.get(f"packed_backward{k}"),
             carry=arrays.get("carry"),
             dy=arrays.get(f"dy{k}"),
         )
+
+    def _order(self):
+        """Return where each weight's gradient stands in the partial gradients."""
+        order, hidden = np.arange(self.n_params), self.network.hidden_size
+        if self.units:
+            columns = order_of_columns(hidden)
+            for layer in self.layers:
+                rows = layer.at + 4 * hidden * np.arange(layer.inputs + 1 + hidden)
+                places = (rows[:, np.newaxis] + columns).ravel()
+                order[layer.at : layer.at + places.size] = places
+        return order
 
     def _begin(self):
         """Write what no kernel overwrites: initial states, and the ones that carry the biases."""
@@ -141,7 +116,7 @@ class Buffers:
         self.x.copy_to_device(np.ones(self.x.shape, dtype))
         for k, layer in enumerate(self.layers):
             h = np.zeros(layer.h.shape, dtype)
-            h[:, :, 0] = h[:, :, -1] = 1
+            h[..., 0] = h[..., -1] = 1
             layer.h.copy_to_device(h)
             self._clear(f"c{k}")
         self._clear("mean")
@@ -151,3 +126,56 @@ class Buffers:
         if name in self._arrays:
             array = self._arrays[name]
             array.copy_to_device(np.zeros(array.shape, array.dtype))
+
+
+def chunks_of(network, batch):
+    """Return into how many parts the sums over rows and steps are cut.
+
+    The number of models plays no part: it must not change a bit of any.
+    """
+    rows = network.hidden_size + 1
+    columns = CELLS[network.cell].gates * network.hidden_size
+    tiles = -(-rows // SIDE) * -(-columns // SIDE)
+    longest = -(-network.seq_len * batch // _SHORTEST_CHUNK)
+    return max(1, min(_MOST_CHUNKS, _BLOCKS // tiles, longest))
+
+
+def shapes_of(network, batch, training):
+    """Return the shape of each array by name, for one model."""
+    cell, units = CELLS[network.cell], units_of(network)
+    seq_len, hidden, layers = network.seq_len, network.hidden_size, network.num_layers
+    outputs = network.targets, network.horizon
+    shapes = {
+        "x": (seq_len, batch, network.features + 1),
+        "history": (seq_len, batch, network.targets),
+        "shift": (batch, network.targets),
+        "scale": (batch, network.targets),
+        "parts": (2 if network.skip else 1, batch, *outputs),
+        "losses": (batch * math.prod(outputs),),
+        "dout": (batch, *outputs),
+    }
+    for k in range(layers):
+        shapes[f"h{k}"] = (seq_len + 1, batch, hidden + 2)
+        shapes[f"gates{k}"] = (seq_len, batch, cell.slots * hidden)
+        if units:
+            shapes[f"packed_forward{k}"] = shapes[f"packed_backward{k}"] = (4 * units**2,)
+            shapes[f"packed_x{k}"] = (4 * hidden * (hidden if k else network.features),)
+        if network.cell == "lstm":
+            shapes[f"c{k}"] = (seq_len + 1, batch, hidden)
+        if training:
+            shapes[f"dy{k}"] = (1 if k == layers - 1 else seq_len, batch, hidden)
+    if training:
+        n = network.layout.size
+        shapes |= {"carry": (batch, hidden), "gradient": (n,), "mean": (n,), "square": (n,)}
+        shapes |= {"partials": (chunks_of(network, batch), n), "squares": (-(-n // THREADS),)}
+    return shapes
+
+
+def models_at_once(network, batch):
+    """Return how many models train side by side: as fit half of the memory, and a grid."""
+    most, free = 65535, free_bytes()
+    if free is None:
+        return most
+    numbers = sum(math.prod(shape) for shape in shapes_of(network, batch, True).values())
+    numbers += 2 * network.layout.size
+    return max(1, min(most, free // (2 * numbers * np.dtype(network.dtype).itemsize)))

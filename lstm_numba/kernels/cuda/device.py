@@ -75,11 +75,14 @@ def clear_errors():
         ) from error
 
 
-def _free_bytes():
+def free_bytes():
     """Return what the device has left; None where it does not say."""
     if is_simulated():
         return None
-    return cuda.current_context().get_memory_info().free
+    context = cuda.current_context()
+    # What Python has let go of is otherwise freed only now and then.
+    context.memory_manager.deallocations.clear()
+    return context.get_memory_info().free
 
 
 def allocate(shapes, dtype):
@@ -92,7 +95,7 @@ def allocate(shapes, dtype):
     """
     itemsize = np.dtype(dtype).itemsize
     wanted = sum(math.prod(shape) for shape in shapes.values()) * itemsize
-    free = _free_bytes()
+    free = free_bytes()
     if free is not None and wanted > free:
         raise MemoryError(
             f"The GPU must hold {wanted / 2**20:,.0f} MiB for one batch, but {free / 2**20:,.0f} "

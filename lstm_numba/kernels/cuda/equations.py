@@ -11,6 +11,7 @@ from types import FunctionType
 from numba import cuda
 
 from .. import cells, gates, losses, updates
+from .registers import reciprocal
 
 on_device = cuda.jit(device=True)
 
@@ -30,8 +31,7 @@ def fma(x, y, z):
 @on_device
 def sigmoid(x):
     """1 / (1 + e^-x)"""
-    one = type(x)(1)
-    return one / (one + math.exp(-x))
+    return reciprocal(type(x)(1) + math.exp(-x))
 
 
 @on_device

@@ -1,4 +1,4 @@
-"""Products of numbers that a thread keeps in its registers.
+"""What a thread does with its registers: products, four floats at once, reciprocals.
 
 A loop over a local array would put it into memory. So the numbers are a tuple, and the product is
 written out in full, by an intrinsic. The simulator has no intrinsics: there, and where numba-cuda
@@ -43,6 +43,18 @@ if not is_complete():
 
         return sums
 
+    def load_four(array, at):
+        """Return four floats from ``at`` on, a multiple of 4."""
+        return tuple(array[at : at + 4])
+
+    def store_four(array, at, a, b, c, d):
+        """Write four floats from ``at`` on, a multiple of 4."""
+        array[at : at + 4] = a, b, c, d
+
+    def reciprocal(x):
+        """1 / x; on a device, in float32, to one unit in the last place."""
+        return type(x)(1) / x
+
     def add_outer(total, a, a_start, b, b_start):
         """Return total (4 x 4 floats, a tuple) + the outer product of four floats of a and of b."""
         rows, columns = a[a_start : a_start + 4], b[b_start : b_start + 4]
@@ -60,6 +72,12 @@ else:
         place = builder.gep(base, [ir.IntType(64)(offset)])
         vector = builder.load(builder.bitcast(place, _VECTOR.as_pointer()), align=16)
         return [builder.extract_element(vector, ir.IntType(32)(k)) for k in range(4)]
+
+    def _store_four(builder, base, floats):
+        vector = ir.Constant(_VECTOR, ir.Undefined)
+        for k, number in enumerate(floats):
+            vector = builder.insert_element(vector, number, ir.IntType(32)(k))
+        builder.store(vector, builder.bitcast(base, _VECTOR.as_pointer()), align=16)
 
     def _base(context, builder, array_type, array, start):
         data = context.make_array(array_type)(context, builder, array).data
@@ -100,6 +118,32 @@ else:
             return result(weights, array, types.int64), codegen
 
         return sums
+
+    @intrinsic
+    def load_four(typing_context, array, at):
+        def codegen(context, builder, signature, args):
+            base = _base(context, builder, array, *args)
+            return cgutils.pack_array(builder, _load_four(builder, base, 0))
+
+        return types.UniTuple(types.float32, 4)(array, types.int64), codegen
+
+    @intrinsic
+    def store_four(typing_context, array, at, a, b, c, d):
+        def codegen(context, builder, signature, args):
+            _store_four(builder, _base(context, builder, array, *args[:2]), args[2:])
+
+        return types.void(array, types.int64, a, b, c, d), codegen
+
+    @intrinsic
+    def reciprocal(typing_context, x):
+        def codegen(context, builder, signature, args):
+            if x != types.float32:
+                return builder.fdiv(args[0].type(1.0), args[0])
+            kind = ir.FunctionType(ir.FloatType(), [ir.FloatType()])
+            rcp = ir.InlineAsm(kind, "rcp.approx.ftz.f32 $0, $1;", "=f,f")
+            return builder.call(rcp, args)
+
+        return x(x), codegen
 
     @intrinsic
     def add_outer(typing_context, total, a, a_start, b, b_start):

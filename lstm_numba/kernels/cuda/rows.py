@@ -1,4 +1,7 @@
-"""What the recurrent layers share: which row a thread works on, and its products with weights."""
+"""What the recurrent layers share: the model and the row of a thread, and products with weights.
+
+A grid has one row of blocks for each model that takes part.
+"""
 
 from numba import cuda
 
@@ -9,10 +12,16 @@ _MOST_UNITS, _MOST_THREADS = 256, 256
 
 
 def blocks_of_rows(batch, hidden):
-    """Return grid and block for ``batch`` rows: threads (units, rows), a block for some rows."""
+    """Return blocks, of some rows each, and their threads, (units, rows)."""
     units = min(hidden, _MOST_UNITS)
     rows = max(1, min(batch, 4, _MOST_THREADS // units))
     return -(-batch // rows), (units, rows)
+
+
+@on_device
+def model_of_block(models):
+    """The model that this block works on; ``models`` holds those that take part first."""
+    return models[cuda.blockIdx.y]
 
 
 @on_device
@@ -22,18 +31,18 @@ def row_of_thread():
 
 
 @on_device
-def times_columns(h, w, column):
-    """Sum over k of h[k] w[k, column]."""
+def times_columns(h, w, at, columns):
+    """Sum over k of h[k] w[k, column], of the 1 before h too; w[0, column] stands at ``at``."""
     total = w.dtype.type(0)
-    for k in range(w.shape[0]):
-        total += h[k] * w[k, column]
+    for k in range(h.shape[0] - 1):
+        total += h[k] * w[at + k * columns]
     return total
 
 
 @on_device
-def times_row(dz, w, row, first, last):
-    """Sum over columns ``first`` to ``last`` - 1 of dz[column] w[row, column]."""
+def times_row(dz, w, at, first, last):
+    """Sum over columns ``first`` to ``last`` - 1 of dz[column] w[at + column]."""
     total = w.dtype.type(0)
     for column in range(first, last):
-        total += dz[column] * w[row, column]
+        total += dz[column] * w[at + column]
     return total

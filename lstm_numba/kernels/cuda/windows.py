@@ -2,29 +2,33 @@
 
 from numba import cuda
 
+from .rows import model_of_block
+
 NORMS = {None: 0, "last": 1, "level": 2}
 
 
 @cuda.jit
-def gather(inputs, starts, first, valid, norm, x, history, shift, scale):
+def gather(models, at, spans, inputs, starts, norm, x, history, shift, scale):
     """Copy windows into (seq_len, batch, ...), each target's history shifted and scaled.
 
-    One thread per row of the batch and column. Rows beyond ``valid`` repeat the last one: finite
-    numbers, whose results are not used.
+    One thread per row of the batch and column. Rows beyond the last window of a model repeat it:
+    finite numbers, whose results are not used.
 
     Parameters
     ----------
-    first, valid : int
-        Windows ``first`` to ``first + valid`` - 1 of ``starts``.
-    x : (seq_len, batch, features + 1)          out: the last column is left, it holds ones
-    history : (seq_len, batch, targets)         out: the first columns of x, if there are as many
-    shift, scale : (batch, targets)             out
+    models, at, spans                           of a ``Turn``: which windows of ``starts``
+    x : (models, seq_len, batch, features + 1)  out: the last column is left, it holds ones
+    history : (models, seq_len, batch, targets) out: the first columns of x, if there are as many
+    shift, scale : (models, batch, targets)     out
     """
+    model = model_of_block(models)
+    first, valid = spans[at, model, 0], spans[at, model, 1]
+    x, history, shift, scale = x[model], history[model], shift[model], scale[model]
     seq_len, batch, targets = history.shape
     features = inputs.shape[1]
     columns = max(features, targets)
-    at = cuda.grid(1)
-    row, column = at // columns, at % columns
+    thread = cuda.grid(1)
+    row, column = thread // columns, thread % columns
     if row >= batch:
         return
     start = starts[first + min(row, valid - 1)]
