@@ -87,17 +87,17 @@ def assert_equals_the_twin(layer, hidden, batch, dtype, tolerance):
 
 
 @ALL_LAYERS
-@pytest.mark.parametrize("ragged", ["lengths", "mask"])
-def test_ragged_rows_in_stacks_of_two_directions_equal_the_twin(layer, ragged):
-    made = make_layer(layer, 7, num_layers=2, bidirectional=True)
+@pytest.mark.parametrize(("ragged", "directions"), [("lengths", 2), ("mask", 1), ("mask", 2)])
+def test_ragged_rows_in_stacks_equal_the_twin(layer, ragged, directions):
+    made = make_layer(layer, 7, num_layers=2, bidirectional=directions == 2)
     x, state = make_input(made, 5)
     if ragged == "lengths":
-        taken = np.arange(SEQ_LEN) < LENGTHS[:, None]
+        taken, hold = np.arange(SEQ_LEN) < LENGTHS[:, None], False
         y, end = made(x, state, lengths=LENGTHS)
     else:
-        taken = MASK
+        taken, hold = MASK, directions == 1
         y, end = made(x, state, mask=MASK)
-    wanted = expected(layer, made, x, state, taken, hold=ragged == "mask", directions=2)
+    wanted = expected(layer, made, x, state, taken, hold=hold, directions=directions)
     assert_equal_parts((y, end.h, end.c), wanted, 1e-13)
 
 
@@ -146,8 +146,9 @@ def test_gradients_equal_differences(layer, hidden, batch):
 
 @ALL_LAYERS
 @pytest.mark.parametrize("rows", [{"lengths": LENGTHS}, {"mask": MASK}], ids=["lengths", "mask"])
-def test_gradients_of_ragged_stacks_equal_differences(layer, rows):
-    made = make_layer(layer, 7, num_layers=2, bidirectional=True, merge_mode="mul")
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_gradients_of_ragged_stacks_equal_differences(layer, bidirectional, rows):
+    made = make_layer(layer, 7, num_layers=2, bidirectional=bidirectional, merge_mode="mul")
     assert_gradients_equal_differences(made, *make_input(made, 5), **rows)
 
 
