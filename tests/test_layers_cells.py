@@ -300,3 +300,24 @@ def test_a_layer_comes_back_from_a_pickle(layer):
 def test_a_flag_must_be_a_bool(cls, name):
     with pytest.raises(ValueError, match=f"'{name}' parameter of {cls.__name__} must be"):
         cls(3, 2, **{name: "yes"})
+
+
+@pytest.mark.parametrize("layer", ["reset before", "both"])
+def test_a_row_that_has_ended_cannot_overflow(layer):
+    # After its one step, the first row goes on beside the second: h grows until it is infinite.
+    made = make_layer(layer, 3, activation="relu", recurrent_activation="linear")
+    for name, weight in made.weights.items():
+        weight[...] = 3.0 if name == "weight_hh_l0" else 0.0 if "bias" in name else 0.1
+    x = np.zeros((2, 40, FEATURES))
+    x[0, 0] = 5.0
+    assert not np.isfinite(made(x)[0]).all()
+    y, _ = made(x, lengths=[1, 40], training=True)
+    assert np.isfinite(y).all()
+    dx, _ = made.backward(np.ones_like(y))
+    alone = copy.deepcopy(made)
+    alone.zero_grad()
+    y, _ = alone(x[:1, :1], training=True)
+    dx_alone, _ = alone.backward(np.ones_like(y))
+    np.testing.assert_allclose(dx[:1, :1], dx_alone, rtol=1e-13)
+    for name, gradient in made.grads.items():
+        assert np.isfinite(gradient).all(), name

@@ -106,6 +106,12 @@ def add_cell_gradient(cell, layer, start, stop, work, partial):
     )  # fmt: skip
 
 
+def clear_row(cell, layer, t, r, work):
+    """See ``recurrent.py``."""
+    rh = cell.rh + (t * ROWS + r) * layer.units
+    work[rh : rh + layer.units] = 0
+
+
 def gates_of_h(cell):
     """See ``recurrent.py``."""
     return RESET_UPDATE

@@ -56,6 +56,10 @@ def add_cell_gradient(cell, layer, start, stop, work, partial):
     """Add gradients of weights that only this cell has, over steps ``start`` to ``stop`` - 1."""
 
 
+def clear_row(cell, layer, t, r, work):
+    """Zero what only this cell keeps of row ``r`` of a block at step t."""
+
+
 def gates_of_h(cell):
     """Return which gates are multiplied with h[t]."""
 
@@ -100,6 +104,14 @@ def _add_cell_gradient(cell, layer, start, stop, work, partial):
         pass
 
     return getattr(_CELLS[cell.instance_class], "add_cell_gradient", nothing)
+
+
+@overload(clear_row, jit_options={"forceinline": True})
+def _clear_row(cell, layer, t, r, work):
+    def nothing(cell, layer, t, r, work):
+        pass
+
+    return getattr(_CELLS[cell.instance_class], "clear_row", nothing)
 
 
 @overload(gates_of_h, jit_options={"forceinline": True})
