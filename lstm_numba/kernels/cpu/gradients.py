@@ -6,7 +6,7 @@ the bits of a gradient do not depend on who computed which chunk.
 
 import math
 
-from numba.extending import overload
+from numba.extending import overload, register_jitable
 
 from ..jit import subkernel
 from ..tile import ROWS, fma, lanes, load, store, zeros
@@ -45,29 +45,24 @@ def _unpack_rows(gates, hidden, turn, partial, start, rows, gradient, to, part, 
                 copy(partial, at, gradient, place, min(width, hidden - j))
 
 
-@subkernel
-def _first_own(cell, layer):
-    """Return where the weights of ``layer.own`` begin."""
-    return layer.params + (layer.below + layer.x) * cell.gates * layer.hidden
-
-
-@subkernel
+@register_jitable(forceinline=True)
 def _unpack_own(cell, layer, partial, gradient, part, parts):
     gates = Gates(cell.gates, cell.slots, 0, cell.gates)
-    at, n, to = layer.partial_own, layer.own, _first_own(cell, layer)
+    at, n = layer.partial_own, layer.own
+    to = layer.params + (layer.below + layer.x) * cell.gates * layer.hidden
     _unpack_rows(gates, layer.hidden, 0, partial, at, n, gradient, to, part, parts)
 
 
-@subkernel
+@register_jitable(forceinline=True)
 def _unpack_reset_before(cell, layer, partial, gradient, part, parts):
     """As ``cell.py`` says, the gradient of n lies apart."""
-    hidden, n, to = layer.hidden, layer.own, _first_own(cell, layer)
-    at, at_n = layer.partial_own, cell.partial_n
+    hidden, n, at, at_n = layer.hidden, layer.own, layer.partial_own, cell.partial_n
+    to = layer.params + (layer.below + layer.x) * cell.gates * hidden
     _unpack_rows(RESET_UPDATE, hidden, 0, partial, at, n, gradient, to, part, parts)
     _unpack_rows(CANDIDATE, hidden, 0, partial, at_n, n, gradient, to, part, parts)
 
 
-@subkernel
+@register_jitable(forceinline=True)
 def _unpack_with_peepholes(cell, layer, partial, gradient, part, parts):
     """The gradients of peepholes lie by row of a block."""
     _unpack_own(cell, layer, partial, gradient, part, parts)
@@ -93,10 +88,7 @@ def unpack_h(cell, layer, partial, gradient, part, parts):
 
 @overload(unpack_h, jit_options={"forceinline": True})
 def _unpack_h(cell, layer, partial, gradient, part, parts):
-    unpack = _UNPACKS.get(cell.instance_class, _unpack_own)
-    return lambda cell, layer, partial, gradient, part, parts: unpack(
-        cell, layer, partial, gradient, part, parts
-    )
+    return _UNPACKS.get(cell.instance_class, _unpack_own)
 
 
 @subkernel

@@ -81,8 +81,8 @@ def step_backward(cell, layer, t, j, packed, work, dh_at, dc_at, dy_at):
     store(work, slots + 2 * width, 3 * width, dzn)
 
 
-def back_through_h(cell, layer, t, packed, work, dh):
-    """drh = dzn w_n^T;  dzr, dh += gru_reset_grad(r, h[t], drh);  dh += (dzr, dzz) w_h^T"""
+def after_all_units_backward(cell, layer, t, packed, work, dh):
+    """drh = dzn w_n^T;  dzr, dh += gru_reset_grad(r, h[t], drh)"""
     width, units = lanes(work), layer.units
     slots = layer.z + t * ROWS * 3 * units
     h = layer.tape + t * ROWS * layer.row + layer.h
@@ -96,20 +96,30 @@ def back_through_h(cell, layer, t, packed, work, dh):
         dzr, dh_prev = gru_reset_grad(cell.acts, r, h_prev, drh)
         store(work, slots + 3 * ROWS * j, 3 * width, dzr)
         store(work, dh + j, units, load(work, dh + j, units, ROWS, 1) + dh_prev)
-    add_dz_product(RESET_UPDATE, units, work, slots, packed, layer.w_back_h, units, dh)
 
 
-def add_h_gradient(cell, layer, start, stop, work, partial):
-    """dw_h += h[t]^T (dzr, dzz)[t];  dw_n += (r·h[t])^T dzn[t]"""
-    inputs, units = layer.tape + layer.first_own, layer.units
+def add_cell_gradient(cell, layer, start, stop, work, partial):
+    """dw_n += (r·h[t])^T dzn[t]"""
     add_weight_gradient(
-        zeros(work, ROWS, 2), RESET_UPDATE, units, work, inputs, layer.row, layer.own,
-        layer.z, start, stop, partial, layer.partial_own
-    )  # fmt: skip
-    add_weight_gradient(
-        zeros(work, ROWS, 1), CANDIDATE, units, work, cell.rh, units, layer.own,
+        zeros(work, ROWS, 1), CANDIDATE, layer.units, work, cell.rh, layer.units, layer.own,
         layer.z + 2 * lanes(work), start, stop, partial, cell.partial_n
     )  # fmt: skip
+
+
+def clear_row(cell, layer, t, r, work):
+    """See ``recurrent.py``."""
+    rh = cell.rh + (t * ROWS + r) * layer.units
+    work[rh : rh + layer.units] = 0
+
+
+def gates_of_h(cell):
+    """See ``recurrent.py``."""
+    return RESET_UPDATE
+
+
+def tile_of_h(cell, array):
+    """See ``recurrent.py``."""
+    return zeros(array, ROWS, 2)
 
 
 def gate_tile(cell, array):

@@ -2,8 +2,9 @@
 
 from ..cells import lstm_coupled_cell, lstm_coupled_cell_grad
 from ..tile import ROWS, lanes, load, store, thirds, zeros
-from .peepholes import add_peephole_gradient, peephole
-from .products import add_layer_product, add_own_gradient
+from .peepholes import add_cell_gradient as add_cell_gradient
+from .peepholes import peephole
+from .products import add_layer_product
 
 
 def step_forward(cell, layer, t, j, packed, work, keep_tape, h_at, h_row):
@@ -49,12 +50,6 @@ def step_backward(cell, layer, t, j, packed, work, dh_at, dc_at, dy_at):
     store(work, gates, 3 * width, dzi)
     store(work, gates + width, 3 * width, dzg)
     store(work, gates + 2 * width, 3 * width, dzo)
-
-
-def add_h_gradient(cell, layer, start, stop, work, partial):
-    """See ``recurrent.py``."""
-    add_own_gradient(zeros(work, ROWS, 3), cell, layer, start, stop, work, partial)
-    add_peephole_gradient(cell, layer, start, stop, work, partial)
 
 
 def gate_tile(cell, array):

@@ -2,8 +2,9 @@
 
 from ..cells import lstm_peephole_cell, lstm_peephole_cell_grad
 from ..tile import ROWS, lanes, load, quarters, store, zeros
-from .peepholes import add_peephole_gradient, peephole
-from .products import add_layer_product, add_own_gradient
+from .peepholes import add_cell_gradient as add_cell_gradient
+from .peepholes import peephole
+from .products import add_layer_product
 
 
 def step_forward(cell, layer, t, j, packed, work, keep_tape, h_at, h_row):
@@ -58,12 +59,6 @@ def step_backward(cell, layer, t, j, packed, work, dh_at, dc_at, dy_at):
     store(work, gates + width, 4 * width, dzf)
     store(work, gates + 2 * width, 4 * width, dzg)
     store(work, gates + 3 * width, 4 * width, dzo)
-
-
-def add_h_gradient(cell, layer, start, stop, work, partial):
-    """See ``recurrent.py``."""
-    add_own_gradient(zeros(work, ROWS, 4), cell, layer, start, stop, work, partial)
-    add_peephole_gradient(cell, layer, start, stop, work, partial)
 
 
 def gate_tile(cell, array):

@@ -1,6 +1,6 @@
 """Weights in the order in which the products read them, made once per update."""
 
-from numba.extending import overload
+from numba.extending import overload, register_jitable
 
 from ..jit import subkernel
 from ..tile import lanes, load, store
@@ -53,7 +53,7 @@ def _pack_transposed(gates, hidden, turn, params, start, columns, packed, place,
         n += panel
 
 
-@subkernel
+@register_jitable(forceinline=True)
 def _pack_whole(cell, layer, params, packed, part, parts):
     """All gates side by side."""
     gates = Gates(cell.gates, cell.slots, 0, cell.gates)
@@ -66,7 +66,7 @@ def _pack_whole(cell, layer, params, packed, part, parts):
     _pack_transposed(gates, hidden, 0, params, h, outs, packed, layer.w_back_h, part, parts)
 
 
-@subkernel
+@register_jitable(forceinline=True)
 def _pack_reset_before(cell, layer, params, packed, part, parts):
     """All gates of x, and of h: r and z, and n apart."""
     gates = Gates(cell.gates, cell.slots, 0, cell.gates)
@@ -82,7 +82,7 @@ def _pack_reset_before(cell, layer, params, packed, part, parts):
     _pack_transposed(CANDIDATE, hidden, 0, params, h, own, packed, to_rh, part, parts)
 
 
-@subkernel
+@register_jitable(forceinline=True)
 def _pack_with_peepholes(cell, layer, params, packed, part, parts):
     """All gates side by side, and the peepholes; where there are none, zeros."""
     _pack_whole(cell, layer, params, packed, part, parts)
@@ -107,10 +107,7 @@ def pack_cell(cell, layer, params, packed, part, parts):
 
 @overload(pack_cell, jit_options={"forceinline": True})
 def _pack_cell(cell, layer, params, packed, part, parts):
-    pack = _PACKS.get(cell.instance_class, _pack_whole)
-    return lambda cell, layer, params, packed, part, parts: pack(
-        cell, layer, params, packed, part, parts
-    )
+    return _PACKS.get(cell.instance_class, _pack_whole)
 
 
 @subkernel

@@ -11,8 +11,7 @@ def peephole(cell, layer, k, j, packed):
     return load(packed, cell.peephole_w + k * layer.units + j, 0, ROWS, 1)
 
 
-@register_jitable(forceinline=True)
-def add_peephole_gradient(cell, layer, start, stop, work, partial):
+def add_cell_gradient(cell, layer, start, stop, work, partial):
     """dp += sum over steps ``start`` to ``stop`` - 1 of c[t] dz[t]; for o of c[t+1] dz[t]"""
     width, units = lanes(work), layer.units
     for k in range(cell.peepholes):

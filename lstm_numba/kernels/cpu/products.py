@@ -76,13 +76,3 @@ def add_weight_gradient(
                 dz = z + (t * cell.slots * units + block * slots) * ROWS
                 acc = add_product(acc, work, a, 1, row, ROWS, work, dz, slots)
             store(partial, place, columns, acc)
-
-
-@register_jitable(forceinline=True)
-def add_own_gradient(tile, cell, layer, start, stop, work, partial):
-    """The gradient of the weights of ``layer.own``, over steps ``start`` to ``stop`` - 1."""
-    inputs, z = layer.tape + layer.first_own, layer.z + cell.h_slot * lanes(work)
-    add_weight_gradient(
-        tile, cell, layer.units, work, inputs, layer.row, layer.own,
-        z, start, stop, partial, layer.partial_own
-    )  # fmt: skip

@@ -1,9 +1,8 @@
 """A recurrent layer on a block of ROWS rows: through time, forward and backward.
 
 What differs from cell to cell is in a file for each, chosen by the type of the cell:
-``step_forward``, ``step_backward``, ``gate_tile``, and where the usual does not do,
-``after_all_units``, ``back_through_h`` and ``add_h_gradient``. What may follow a step is in
-``stage.py``.
+``step_forward``, ``step_backward`` and ``gate_tile``, and what only some cells have. What may
+follow a step is in ``stage.py``.
 """
 
 from numba.extending import overload
@@ -12,7 +11,7 @@ from ..jit import subkernel
 from ..tile import ROWS, lanes
 from . import gru, gru_reset_before, lstm, lstm_coupled, lstm_peephole, rnn
 from .cell import GRU, LSTM, CoupledLSTM, GRUResetBefore, PeepholeLSTM, SimpleRNN
-from .products import add_dz_product, add_own_gradient, add_weight_gradient
+from .products import add_dz_product, add_weight_gradient
 from .stage import (
     add_stage_gradient,
     after_step,
@@ -49,12 +48,24 @@ def after_all_units(cell, layer, t, packed, work, keep_tape, h_at, h_row):
     """Do what of a step has to wait for ``step_forward`` of all units."""
 
 
-def back_through_h(cell, layer, t, packed, work, dh):
-    """dh += dz[t] w_h^T"""
+def after_all_units_backward(cell, layer, t, packed, work, dh):
+    """Do what has to wait for ``step_backward`` of all units, before dz[t] w_h^T is added to dh."""
 
 
-def add_h_gradient(cell, layer, start, stop, work, partial):
-    """dw_h += sum over steps ``start`` to ``stop`` - 1 of [1, h[t]]^T dz[t]"""
+def add_cell_gradient(cell, layer, start, stop, work, partial):
+    """Add gradients of weights that only this cell has, over steps ``start`` to ``stop`` - 1."""
+
+
+def clear_row(cell, layer, t, r, work):
+    """Zero what only this cell keeps of row ``r`` of a block at step t."""
+
+
+def gates_of_h(cell):
+    """Return which gates are multiplied with h[t]."""
+
+
+def tile_of_h(cell, array):
+    """Return a tile of zeros as ``gate_tile``, of the gates that are multiplied with h[t]."""
 
 
 def gate_tile(cell, array):
@@ -79,22 +90,39 @@ def _after_all_units(cell, layer, t, packed, work, keep_tape, h_at, h_row):
     return getattr(_CELLS[cell.instance_class], "after_all_units", nothing)
 
 
-@overload(back_through_h, jit_options={"forceinline": True})
-def _back_through_h(cell, layer, t, packed, work, dh):
-    def usual(cell, layer, t, packed, work, dh):
-        z = layer.z + (t * ROWS * cell.slots * layer.units) + cell.h_slot * lanes(work)
-        outs = layer.row - layer.h
-        add_dz_product(cell, layer.units, work, z, packed, layer.w_back_h, outs, dh)
+@overload(after_all_units_backward, jit_options={"forceinline": True})
+def _after_all_units_backward(cell, layer, t, packed, work, dh):
+    def nothing(cell, layer, t, packed, work, dh):
+        pass
 
-    return getattr(_CELLS[cell.instance_class], "back_through_h", usual)
+    return getattr(_CELLS[cell.instance_class], "after_all_units_backward", nothing)
 
 
-@overload(add_h_gradient, jit_options={"forceinline": True})
-def _add_h_gradient(cell, layer, start, stop, work, partial):
-    def usual(cell, layer, start, stop, work, partial):
-        add_own_gradient(gate_tile(cell, work), cell, layer, start, stop, work, partial)
+@overload(add_cell_gradient, jit_options={"forceinline": True})
+def _add_cell_gradient(cell, layer, start, stop, work, partial):
+    def nothing(cell, layer, start, stop, work, partial):
+        pass
 
-    return getattr(_CELLS[cell.instance_class], "add_h_gradient", usual)
+    return getattr(_CELLS[cell.instance_class], "add_cell_gradient", nothing)
+
+
+@overload(clear_row, jit_options={"forceinline": True})
+def _clear_row(cell, layer, t, r, work):
+    def nothing(cell, layer, t, r, work):
+        pass
+
+    return getattr(_CELLS[cell.instance_class], "clear_row", nothing)
+
+
+@overload(gates_of_h, jit_options={"forceinline": True})
+def _gates_of_h(cell):
+    return getattr(_CELLS[cell.instance_class], "gates_of_h", lambda cell: cell)
+
+
+@overload(tile_of_h, jit_options={"forceinline": True})
+def _tile_of_h(cell, array):
+    module = _CELLS[cell.instance_class]
+    return getattr(module, "tile_of_h", module.gate_tile)
 
 
 @overload(gate_tile, jit_options={"forceinline": True})
@@ -141,7 +169,8 @@ def layer_backward(
     """
     units, outs, tile = layer.units, layer.row - layer.h, gate_tile(cell, work)
     inputs = -(-layer.below // lanes(work)) * lanes(work)
-    tape_x = layer.tape + layer.first_x
+    z_h, of_h = layer.z + cell.h_slot * lanes(work), gates_of_h(cell)
+    tape_x, tape_own = layer.tape + layer.first_x, layer.tape + layer.first_own
     for stop in range(last, first, -at_once):
         start = max(first, stop - at_once)
         for t in range(stop - 1, start - 1, -1):
@@ -149,12 +178,14 @@ def layer_backward(
             dh_t, dy_t = before_step_backward(cell.stage, layer, t, packed, work, dh, dy_t)
             for j in range(0, units, lanes(work)):
                 step_backward(cell, layer, t, j, packed, work, dh_t, dc, dy_t)
-            back_through_h(cell, layer, t, packed, work, dh)
+            after_all_units_backward(cell, layer, t, packed, work, dh)
+            z_t = t * ROWS * cell.slots * units
+            add_dz_product(of_h, units, work, z_h + z_t, packed, layer.w_back_h, outs, dh)
             after_step_backward(cell.stage, layer, work, dh)
             if layer.below > 0 and dx >= 0:
                 dx_t = dx + t * ROWS * inputs
                 work[dx_t : dx_t + ROWS * inputs] = 0
-                z_x = layer.z + t * ROWS * cell.slots * units
+                z_x = layer.z + z_t
                 add_dz_product(cell, units, work, z_x, packed, layer.w_back_x, inputs, dx_t)
 
         add_weight_gradient(
@@ -165,5 +196,9 @@ def layer_backward(
             tile, cell, units, work, tape_x, layer.row, layer.x,
             layer.z, start, stop, partial, layer.partial_x
         )  # fmt: skip
-        add_h_gradient(cell, layer, start, stop, work, partial)
+        add_weight_gradient(
+            tile_of_h(cell, work), of_h, units, work, tape_own, layer.row, layer.own,
+            z_h, start, stop, partial, layer.partial_own
+        )  # fmt: skip
+        add_cell_gradient(cell, layer, start, stop, work, partial)
         add_stage_gradient(cell.stage, layer, start, stop, work, partial)

@@ -17,7 +17,7 @@ from .gradients import add_chunks, unpack_layer
 from .moves import add, copy
 from .packing import pack_layer
 from .plan import Layer, Places, make_layer, place_cell, round_up, steps_at_once
-from .recurrent import layer_backward, layer_forward
+from .recurrent import clear_row, layer_backward, layer_forward
 from .stage import h_of_step, output_of_step, set_mask
 from .subnormals import flush_subnormals, restore_subnormals
 from .team import TICKET, atomic_add, atomic_write, meet
@@ -310,6 +310,7 @@ def _clear_ended(plan, sequences, block, count, work):
             for j in range(0, layer.units, width):
                 z = layer.z + ((t * layer.units + j) * ROWS + r * width) * slots
                 work[z : z + slots * width] = 0
+            clear_row(plan.cell, layer, t, r, work)
 
 
 @subkernel
