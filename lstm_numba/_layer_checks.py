@@ -207,6 +207,15 @@ def check_rows(rows, batch):
     return index
 
 
+def check_sizes(wanted, found, owner):
+    """Raise unless the weights of a layer have the shapes that its parameters ask for."""
+    if wanted != found:
+        raise ValueError(
+            f"A copy of {owner} must have the sizes of its weights, but a parameter that decides "
+            "on them was set after the layer was made. Make a new layer instead."
+        )
+
+
 def check_called(called, owner):
     """Raise unless there was a forward pass."""
     if not called:

@@ -1,5 +1,7 @@
 """What the layers refuse: an error says what must hold, and what was found."""
 
+import copy
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -213,3 +215,11 @@ def test_parameters(arguments, message):
 def test_parameters_that_a_cell_does_not_have(name):
     with pytest.raises(TypeError, match=name):
         SimpleRNN(3, 6, **{name: 1})
+
+
+@pytest.mark.parametrize("change", [{"hidden_size": 7}, {"num_layers": 1}, {"proj_size": 2}])
+def test_copies_of_a_layer_whose_sizes_were_changed(change):
+    layer = LSTM(3, 6, 2)
+    vars(layer).update(change)
+    with refused("must have the sizes of its weights, but .* was set after the layer was made"):
+        copy.deepcopy(layer)

@@ -52,6 +52,11 @@ class LayerWeights:
         self.grads = np.zeros(self._layout.size, dtype)
         self.first = {name: part.start for name, part in self._layout.slices.items()}
 
+    @property
+    def shapes(self):
+        """Names and shapes of the weights as they are stored."""
+        return self._layout.shapes
+
     def _stored(self, flat):
         """Yield name, role and view of each weight that can be seen, as it is stored."""
         for name, view in self._layout.views(flat).items():

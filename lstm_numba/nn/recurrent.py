@@ -137,6 +137,8 @@ class RecurrentLayer:
     def __setstate__(self, attributes):
         self.__dict__.update(attributes)
         self._make_stack()
+        # A kernel reads as many weights as its plan says.
+        _checks.check_sizes(self._stack.shapes, self._weights.shapes, type(self).__name__)
 
     def __repr__(self):
         shown = []
