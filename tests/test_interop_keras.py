@@ -277,6 +277,8 @@ def test_layers_that_are_no_stack():
         interop.from_keras(stack(keras.layers.Dropout(0.5), lstm(5)))
     with pytest.raises(TypeError, match="Got int"):
         interop.from_keras(5)
+    with pytest.raises(TypeError, match="Got str"):
+        interop.from_keras("model.keras")
     with pytest.raises(TypeError, match="Got Dense"):
         interop.from_keras(stack(lstm(5), keras.layers.Dense(1)))
     with pytest.raises(ValueError, match="has no weights yet"):

@@ -159,7 +159,10 @@ BROKEN = {
     "missing": (lambda w: w.pop("weight_hh_l1"), "lacks weight_hh_l1"),
     "one bias of two": (lambda w: w.pop("bias_hh_l0"), "lacks bias_l0 and has bias_ih_l0 beside"),
     "unknown": (lambda w: w.update(weight_ih_l2=w["weight_ih_l0"]), "has weight_ih_l2 beside"),
-    "shape": (lambda w: w.update(weight_ih_l1=w["weight_ih_l0"]), r"weight_ih_l1.*\(20, 5\).*3\)"),
+    "shape": (
+        lambda w: w.update(weight_ih_l1=w["weight_ih_l0"]),
+        r"The weights: weight_ih_l1 must have the shape \(20, 5\) .* but has \(20, 3\)",
+    ),
 }
 
 

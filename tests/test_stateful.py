@@ -14,6 +14,7 @@ from test_network import in_float64
 from lstm_numba import LSTMForecaster, datasets
 from lstm_numba.data.windows import training_streams
 from lstm_numba.forecast import _fitting
+from lstm_numba.nn import engine
 
 SMALL = {"horizon": 3, "seq_len": 6, "hidden_size": 4, "max_epochs": 3, "random_state": 0}
 STEPS = np.arange(60)
@@ -104,6 +105,12 @@ def test_longer_forecasts_feed_back():
     for k in range(3):
         assert_allclose(long[3 * k : 3 * k + 3], other.predict(), rtol=1e-12)
         other.update(other.predict())
+
+
+def test_a_forecast_costs_no_look_up(monkeypatch):
+    model = small().fit(WAVE)
+    monkeypatch.setattr(engine, "entry_point", None)
+    model.update(WAVE[:1]).predict(horizon=7)
 
 
 def test_longer_horizons_than_seq_len():

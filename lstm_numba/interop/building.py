@@ -78,7 +78,7 @@ def fill(layer, weights, what):
     for name, weight in weights.items():
         if weight.shape != own[name].shape:
             raise ValueError(
-                f"{name} of {what} must have the shape {own[name].shape} for {layer!r}, but has "
+                f"{what}: {name} must have the shape {own[name].shape} for {layer!r}, but has "
                 f"{weight.shape}."
             )
     for name, weight in weights.items():

@@ -82,7 +82,7 @@ def from_keras(source, *, cell=None, **arguments):
     if hasattr(source, "get_config") and not hasattr(source, "layers"):
         source = [source]
     layers = getattr(source, "layers", source)
-    if not isinstance(layers, Sequence):
+    if isinstance(layers, str) or not isinstance(layers, Sequence):
         raise _not_taken(source)
     if layers and not hasattr(layers[0], "get_config"):
         return _from_weights([as_array(array) for array in layers], cell, arguments)

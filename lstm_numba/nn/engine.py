@@ -133,6 +133,15 @@ class Engine:
         """Flat gradient of the last batch, (network.layout.size,)."""
         return self._buffers.gradient[: self._plan.n_params]
 
+    def _code_of(self, kernel, args):
+        """Return what to call: to look up an entry point takes as long as many calls without."""
+        if kernel not in self._compiled:
+            self._compiled[kernel] = None
+            return kernel
+        if self._compiled[kernel] is None:
+            self._compiled[kernel] = entry_point(kernel, args)
+        return self._compiled[kernel]
+
     def _together(self, kernel, data, *args, size=None):
         """Run a kernel on all threads, or ``size`` of them; return what the first one returns."""
         # What is no number of the network is a place.
@@ -143,9 +152,7 @@ class Engine:
         values = [None] * size
 
         before, after = (self._plan, data, *args, self._buffers), (size, shared)
-        if kernel not in self._compiled:
-            self._compiled[kernel] = entry_point(kernel, (*before, 0, *after))
-        compiled = self._compiled[kernel]
+        compiled = self._code_of(kernel, (*before, 0, *after))
 
         def share(rank):
             values[rank] = compiled(*before, rank, *after)
