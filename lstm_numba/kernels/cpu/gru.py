@@ -57,6 +57,6 @@ def step_backward(cell, layer, t, j, packed, work, dh_at, dc_at, dy_at):
     store(work, slots + 3 * width, 4 * width, dun)
 
 
-def gate_tile(cell, array):
+def gates_of(cell, array):
     """See ``recurrent.py``."""
-    return zeros(array, ROWS, 3)
+    return zeros(array, ROWS, 3), cell, zeros(array, ROWS, 3)

@@ -112,16 +112,6 @@ def clear_row(cell, layer, t, r, work):
     work[rh : rh + layer.units] = 0
 
 
-def gates_of_h(cell):
+def gates_of(cell, array):
     """See ``recurrent.py``."""
-    return RESET_UPDATE
-
-
-def tile_of_h(cell, array):
-    """See ``recurrent.py``."""
-    return zeros(array, ROWS, 2)
-
-
-def gate_tile(cell, array):
-    """See ``recurrent.py``."""
-    return zeros(array, ROWS, 3)
+    return zeros(array, ROWS, 3), RESET_UPDATE, zeros(array, ROWS, 2)

@@ -58,6 +58,6 @@ def step_backward(cell, layer, t, j, packed, work, dh_at, dc_at, dy_at):
     store(work, gates + 3 * width, 4 * width, dzo)
 
 
-def gate_tile(cell, array):
+def gates_of(cell, array):
     """See ``recurrent.py``."""
-    return zeros(array, ROWS, 4)
+    return zeros(array, ROWS, 4), cell, zeros(array, ROWS, 4)

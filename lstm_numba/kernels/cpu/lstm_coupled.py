@@ -52,6 +52,6 @@ def step_backward(cell, layer, t, j, packed, work, dh_at, dc_at, dy_at):
     store(work, gates + 2 * width, 3 * width, dzo)
 
 
-def gate_tile(cell, array):
+def gates_of(cell, array):
     """See ``recurrent.py``."""
-    return zeros(array, ROWS, 3)
+    return zeros(array, ROWS, 3), cell, zeros(array, ROWS, 3)

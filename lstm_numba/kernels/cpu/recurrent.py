@@ -1,7 +1,7 @@
 """A recurrent layer on a block of ROWS rows: through time, forward and backward.
 
 What differs from cell to cell is in a file for each, chosen by the type of the cell:
-``step_forward``, ``step_backward`` and ``gate_tile``, and what only some cells have. What may
+``step_forward``, ``step_backward`` and ``gates_of``, and what only some cells have. What may
 follow a step is in ``stage.py``.
 """
 
@@ -60,16 +60,9 @@ def clear_row(cell, layer, t, r, work):
     """Zero what only this cell keeps of row ``r`` of a block at step t."""
 
 
-def gates_of_h(cell):
-    """Return which gates are multiplied with h[t]."""
-
-
-def tile_of_h(cell, array):
-    """Return a tile of zeros as ``gate_tile``, of the gates that are multiplied with h[t]."""
-
-
-def gate_tile(cell, array):
-    """Return a tile of zeros: ROWS rows, all gates of one vector of units."""
+def gates_of(cell, array):
+    """Return a tile of ROWS rows for all gates of one vector of units, which gates are multiplied
+    with h[t], and a tile for these."""
 
 
 @overload(step_forward, jit_options={"forceinline": True})
@@ -114,20 +107,9 @@ def _clear_row(cell, layer, t, r, work):
     return getattr(_CELLS[cell.instance_class], "clear_row", nothing)
 
 
-@overload(gates_of_h, jit_options={"forceinline": True})
-def _gates_of_h(cell):
-    return getattr(_CELLS[cell.instance_class], "gates_of_h", lambda cell: cell)
-
-
-@overload(tile_of_h, jit_options={"forceinline": True})
-def _tile_of_h(cell, array):
-    module = _CELLS[cell.instance_class]
-    return getattr(module, "tile_of_h", module.gate_tile)
-
-
-@overload(gate_tile, jit_options={"forceinline": True})
-def _gate_tile(cell, array):
-    return _CELLS[cell.instance_class].gate_tile
+@overload(gates_of, jit_options={"forceinline": True})
+def _gates_of(cell, array):
+    return _CELLS[cell.instance_class].gates_of
 
 
 @subkernel
@@ -167,9 +149,10 @@ def layer_backward(
         Place of (seq_len, ROWS, inputs): out, the gradient of what the layer reads from below, if
         it does; -1 if nobody asks. May be ``dy`` where both have the same size.
     """
-    units, outs, tile = layer.units, layer.row - layer.h, gate_tile(cell, work)
+    units, outs = layer.units, layer.row - layer.h
+    tile, of_h, tile_of_h = gates_of(cell, work)
     inputs = -(-layer.below // lanes(work)) * lanes(work)
-    z_h, of_h = layer.z + cell.h_slot * lanes(work), gates_of_h(cell)
+    z_h = layer.z + cell.h_slot * lanes(work)
     tape_x, tape_own = layer.tape + layer.first_x, layer.tape + layer.first_own
     for stop in range(last, first, -at_once):
         start = max(first, stop - at_once)
@@ -197,7 +180,7 @@ def layer_backward(
             layer.z, start, stop, partial, layer.partial_x
         )  # fmt: skip
         add_weight_gradient(
-            tile_of_h(cell, work), of_h, units, work, tape_own, layer.row, layer.own,
+            tile_of_h, of_h, units, work, tape_own, layer.row, layer.own,
             z_h, start, stop, partial, layer.partial_own
         )  # fmt: skip
         add_cell_gradient(cell, layer, start, stop, work, partial)

@@ -36,6 +36,6 @@ def step_backward(cell, layer, t, j, packed, work, dh_at, dc_at, dy_at):
     store(work, slot, width, dz)
 
 
-def gate_tile(cell, array):
+def gates_of(cell, array):
     """See ``recurrent.py``."""
-    return zeros(array, ROWS, 1)
+    return zeros(array, ROWS, 1), cell, zeros(array, ROWS, 1)
