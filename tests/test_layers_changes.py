@@ -1,7 +1,8 @@
-"""What can be changed of a layer after it was made: weights, and some parameters."""
+"""What can be changed of a layer after it was made, and who may call it when."""
 
 import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -76,3 +77,12 @@ def test_gradients_are_pulled_back_once_through_a_call(training):
         gru.backward(0)
     gru(X, training=training)
     gru.backward(0)
+
+
+def test_threads_take_turns(layer):  # t02
+    inputs = np.random.default_rng(1).normal(size=(8, 40, 30, 3))
+    alone = [layer(x)[0] for x in inputs]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda k: layer(inputs[k % 8])[0], range(200)))
+    for k, y in enumerate(found):
+        assert_array_equal(y, alone[k % 8])

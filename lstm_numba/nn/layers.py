@@ -113,7 +113,8 @@ class LSTM(RecurrentLayer):
     Notes
     -----
     A layer keeps what the backward pass of its newest call needs, and its scratch memory. Calls
-    from several threads need a copy of the layer each (``copy.deepcopy``).
+    from several threads wait for each other; to run at once, or to train, each thread needs a copy
+    of the layer (``copy.deepcopy``).
 
     Examples
     --------

@@ -1,6 +1,8 @@
 """What the recurrent layers share: parameters, weights, state, and what is passed in and out."""
 
 import dataclasses
+import functools
+import threading
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
@@ -15,6 +17,17 @@ from .layer_stack import Call, LayerStack, Rates, State
 from .layer_weights import ROLES, LayerWeights
 from .regularizers import regularizer
 from .rows import first_steps, full_rows, masked_steps
+
+
+def _one_thread_at_a_time(method):
+    """Let calls from several threads wait for each other: a layer has one scratch memory."""
+
+    @functools.wraps(method)
+    def in_turn(self, *args, **kwargs):
+        with self._turn:
+            return method(self, *args, **kwargs)
+
+    return in_turn
 
 
 @dataclass(eq=False, repr=False)
@@ -141,10 +154,11 @@ class RecurrentLayer:
             self.dtype,
         )
         self._call, self._is_pulled_back = None, False
+        self._turn = threading.Lock()
 
     def __getstate__(self):
-        # The stack holds scratch memory, and the newest call its input.
-        hidden = ("_stack", "_call")
+        # The stack holds scratch memory, and the newest call its input; locks cannot be copied.
+        hidden = ("_stack", "_call", "_turn")
         return {name: value for name, value in self.__dict__.items() if name not in hidden}
 
     def __setstate__(self, attributes):
@@ -166,6 +180,7 @@ class RecurrentLayer:
         """Run the layer; the same as ``forward``."""
         return self.forward(x, state, lengths=lengths, mask=mask, training=training)
 
+    @_one_thread_at_a_time
     def forward(self, x, state=None, *, lengths=None, mask=None, training=False):
         """Run the layer over a batch of sequences.
 
@@ -286,6 +301,7 @@ class RecurrentLayer:
 
     # backward
 
+    @_one_thread_at_a_time
     def backward(self, dy, dstate=None, *, input_gradient=True):
         """Pull gradients back through the newest forward pass, through all of its time.
 
