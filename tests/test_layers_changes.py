@@ -9,6 +9,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from lstm_numba import GRU, LSTM
+from lstm_numba.nn import layer_engine
 
 X = np.random.default_rng(0).normal(size=(2, 5, 3))
 
@@ -86,3 +87,29 @@ def test_threads_take_turns(layer):  # t02
         found = list(pool.map(lambda k: layer(inputs[k % 8])[0], range(200)))
     for k, y in enumerate(found):
         assert_array_equal(y, alone[k % 8])
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_long_calls_come_back_to_python(n_jobs, monkeypatch):  # k03
+    monkeypatch.setattr("lstm_numba.nn.recurrent.HAND_OFF", 0)
+    x = np.random.default_rng(0).normal(size=(50, 6, 3))
+    lengths = np.random.default_rng(1).integers(1, 7, 50)
+
+    def results():
+        layer = LSTM(3, 4, 2, bidirectional=True, n_jobs=n_jobs, random_state=0)
+        y, state = layer(x, lengths=lengths, training=True)
+        dx, dstate = layer.backward(y, state)
+        return [y, *state, dx, *dstate, *layer.grads.values()]
+
+    at_once, calls = results(), []
+    run = layer_engine.LayerEngine._run
+
+    def counted(self, kernel, before, n, *rest):
+        calls.append(n)
+        run(self, kernel, before, n, *rest)
+
+    monkeypatch.setattr(layer_engine, "_AT_ONCE", 1)
+    monkeypatch.setattr(layer_engine.LayerEngine, "_run", counted)
+    for one, other in zip(at_once, results(), strict=True):
+        assert_array_equal(one, other)
+    assert calls == 4 * [13] + 4 * [7]

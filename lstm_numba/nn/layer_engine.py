@@ -18,6 +18,9 @@ from ..kernels.gates import Chosen
 from .buffers import aligned_zeros
 from .engine import native
 
+# A running kernel cannot be interrupted: multiply-adds that a thread may take at once, some 0.1 s.
+_AT_ONCE = 4_000_000_000
+
 _NO_MASK = np.empty((0, 0))
 
 
@@ -108,7 +111,8 @@ class LayerEngine:
             plan, sequences, params, self._packed, work, keep_tape,
             y.reshape(-1), h_n, c_n
         )  # fmt: skip
-        team.run(lambda rank: forward_sequences(*before, rank, team.size, team.shared))
+        blocks = -(-len(x) // ROWS)
+        self._run(forward_sequences, before, blocks, ROWS * x.shape[1] * plan.n_packed, team)
         self._call = (plan, sequences, work) if keep_tape else None
         return h_n, c_n
 
@@ -140,8 +144,16 @@ class LayerEngine:
             native(dh_n, self._dtype), native(dc_n, self._dtype),
             dx.reshape(-1), dh, dc, gradient
         )  # fmt: skip
-        team.run(lambda rank: backward_sequences(*before, rank, team.size, team.shared))
+        steps = len(work) * ROWS * sequences.seq_len
+        self._run(backward_sequences, before, chunks, steps * plan.n_packed // chunks, team)
         return dh, dc
+
+    def _run(self, kernel, before, n, multiply_adds, team):
+        """Run a kernel over ``n`` parts of the batch, each of so many multiply-adds."""
+        at_once = max(1, team.size * _AT_ONCE // multiply_adds)
+        for first in range(0, n, at_once):
+            part = first, min(first + at_once, n)
+            team.run(lambda rank, part=part: kernel(*before, *part, rank, team.size, team.shared))
 
 
 def _make_plan(cell, sizes, dtype, seq_len, staged):

@@ -216,11 +216,13 @@ def forward_sequences(
     y,
     h_n,
     c_n,
+    first_block,
+    last_block,
     rank,
     size,
     shared,
 ):
-    """Run a layer over a batch.
+    """Run a layer over blocks ``first_block`` to ``last_block`` - 1 of a batch, from the first on.
 
     Parameters
     ----------
@@ -229,13 +231,14 @@ def forward_sequences(
     h_n, c_n : as h and c of ``Sequences``  out: the state after each row's last step
     """
     mode = flush_subnormals()
-    pack_layer(plan.cell, plan.layer, params, packed, rank, size)
+    if first_block == 0:
+        pack_layer(plan.cell, plan.layer, params, packed, rank, size)
     if rank == 0:
-        atomic_write(shared, TICKET, 0)
+        atomic_write(shared, TICKET, first_block)
     meet(shared, size)
     batch = len(sequences.order)
     block = atomic_add(shared, TICKET, 1)
-    while block * ROWS < batch:
+    while block < last_block:
         tape = work[block if keep_tape else rank]
         rows = min(ROWS, batch - block * ROWS)
         count = sequences.counts[_row(sequences, block, 0)]
@@ -341,9 +344,11 @@ def _backward_block(plan, sequences, block, packed, work, partial, dy, dh_n, dc_
 @kernel
 def backward_sequences(
     plan, sequences, packed, work, partials, dy, dh_n, dc_n, dx, dh_0, dc_0, gradient,
-    rank, size, shared
+    first_chunk, last_chunk, rank, size, shared
 ):  # fmt: skip
     """Pull gradients back through a layer, from the tapes that its forward pass has left.
+
+    Takes chunks ``first_chunk`` to ``last_chunk`` - 1 of the batch; with the last one goes the sum.
 
     Parameters
     ----------
@@ -359,10 +364,10 @@ def backward_sequences(
     batch = len(sequences.order)
     blocks, chunks = -(-batch // ROWS), chunks_of(batch)
     if rank == 0:
-        atomic_write(shared, TICKET, 0)
+        atomic_write(shared, TICKET, first_chunk)
     meet(shared, size)
     chunk = atomic_add(shared, TICKET, 1)
-    while chunk < chunks:
+    while chunk < last_chunk:
         partial = partials[chunk * plan.n_partial : (chunk + 1) * plan.n_partial]
         partial[:] = 0
         for block in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
@@ -371,8 +376,9 @@ def backward_sequences(
                 dy, dh_n, dc_n, dx, dh_0, dc_0
             )  # fmt: skip
         chunk = atomic_add(shared, TICKET, 1)
-    meet(shared, size)
-    add_chunks(plan.n_partial, partials, chunks, rank, size)
-    meet(shared, size)
-    unpack_layer(plan.cell, plan.layer, partials, gradient, rank, size)
+    if last_chunk == chunks:
+        meet(shared, size)
+        add_chunks(plan.n_partial, partials, chunks, rank, size)
+        meet(shared, size)
+        unpack_layer(plan.cell, plan.layer, partials, gradient, rank, size)
     restore_subnormals(mode)
