@@ -88,6 +88,11 @@ def _parser():
     warmup = commands.add_parser(
         "warmup", help="compile the kernels of a default fit and forecast, into the disk cache"
     )
+    warmup.add_argument(
+        "--all",
+        action="store_true",
+        help="also those of local models, stateful models, streams and layers",
+    )
     warmup.set_defaults(command=_warmup)
     info = commands.add_parser("info", help="versions, cores, vector width, devices, cache folder")
     info.set_defaults(command=_info)
@@ -158,7 +163,7 @@ def _forecast(arguments):
 
 def _warmup(arguments):
     started = time.perf_counter()
-    lstm_numba.warmup()
+    lstm_numba.warmup(parts="all" if arguments.all else ("windows",))
     print(f"Kernels are ready after {time.perf_counter() - started:.1f} s.")
     return 0
 

@@ -1,5 +1,6 @@
 """What this installation runs on, and how to have it compiled before it is needed."""
 
+import dataclasses
 import itertools
 import os
 import platform
@@ -11,16 +12,20 @@ from . import __version__
 from .kernels.jit import cache_folder
 from .kernels.tile import VECTOR_BYTES
 from .nn.device import usable_devices
+from .nn.layers import GRU, LSTM, SimpleRNN
 from .nn.network import Network, Windows
+from .nn.segments import Streams, forecast_streams, zero_states
+from .nn.stream import StateStream, WindowStream
+from .train.many import train_many
 from .train.trainer import train
 
 
-def warmup(device="cpu", dtypes=("float32",), cells=("lstm",)):
+def warmup(device="cpu", dtypes=("float32",), cells=("lstm",), parts=("windows",)):
     """Compile the kernels of a fit and a forecast, or load them from the disk cache.
 
     Run it once after installing (in an image, in a notebook's first cell), and later fits start at
-    once: compiled kernels are kept on disk, see ``info()["cache"]``. Those of ``scope="local"``,
-    ``stateful=True``, streams and layers are not among them: they are compiled at their first use.
+    once: compiled kernels are kept on disk, see ``info()["cache"]``. What is not asked for is
+    compiled at its first use.
 
     Parameters
     ----------
@@ -28,11 +33,16 @@ def warmup(device="cpu", dtypes=("float32",), cells=("lstm",)):
         Kernels for the GPU are compiled once in each process, and not kept.
     dtypes : iterable of "float32" and "float64"
     cells : iterable of "lstm", "gru" and "rnn"
+    parts : iterable of str, or "all"
+        Uses that have kernels of their own: "windows", the fit and forecast of an estimator;
+        "local", of ``scope="local"``; "stateful", of ``stateful=True`` with its updates; "stream";
+        "layers", ``LSTM``, ``GRU`` and ``SimpleRNN`` with their defaults. Each takes some 10
+        seconds, and there is "windows" alone for "cuda".
 
     Raises
     ------
     ValueError
-        For another device.
+        For another device or part.
     RuntimeError
         If there is no GPU that can be used.
 
@@ -43,17 +53,73 @@ def warmup(device="cpu", dtypes=("float32",), cells=("lstm",)):
     """
     if device not in ("cpu", "cuda"):
         raise ValueError(f'device must be "cpu" or "cuda", but it is {device!r}.')
+    parts = tuple(_PARTS) if isinstance(parts, str) and parts == "all" else tuple(parts)
+    for part in parts:
+        if part not in _PARTS:
+            raise ValueError(
+                f'parts must be "all" or some of {", ".join(_PARTS)}, but hold {part!r}.'
+            )
     for dtype, cell in itertools.product(dtypes, cells):
         network = Network(
             seq_len=2, features=1, horizon=1, targets=1, cell=cell, hidden_size=1, dtype=dtype
         )
-        series, starts = np.arange(4, dtype=dtype)[:, None], np.arange(2)
-        windows = Windows(series, starts, series, starts + 2)
-        rng = np.random.default_rng(0)
-        run = train(
-            network, network.init(rng), windows, windows, max_epochs=1, rng=rng, device=device
-        )
-        network.predict(run.params, windows, device=device)
+        if device == "cuda":
+            _warm_windows(network, "cuda")
+            continue
+        for part in parts:
+            _PARTS[part](network)
+
+
+def _windows_of(network):
+    series, starts = np.arange(4, dtype=network.dtype)[:, None], np.arange(2)
+    return Windows(series, starts, series, starts + 2)
+
+
+def _trained(network, data, device="cpu"):
+    rng = np.random.default_rng(0)
+    run = train(network, network.init(rng), data, data, max_epochs=1, rng=rng, device=device)
+    return run.params
+
+
+def _warm_windows(network, device="cpu"):
+    windows = _windows_of(network)
+    params = _trained(network, windows, device)
+    network.predict(params, windows, device=device)
+
+
+def _warm_local(network):
+    params = network.init(np.random.default_rng(0))[None]
+    limits, seeds = np.array([[0, 1, 1, 2]]), np.zeros(1, np.uint64)
+    train_many(network, params, _windows_of(network), limits, max_epochs=1, seeds=seeds)
+
+
+def _warm_stateful(network):
+    network = dataclasses.replace(network, stateful=True)
+    series, one = np.arange(4, dtype=network.dtype)[:, None], np.ones(1, np.int64)
+    streams = Streams(series, series, 0 * one, 3 * one, one)
+    params = _trained(network, streams)
+    forecast_streams(network, params, streams, zero_states(network, 1))
+
+
+def _warm_stream(network):
+    params = network.init(np.random.default_rng(0))
+    StateStream(network, params).step([0.0])
+    WindowStream(network, params, np.zeros((network.seq_len, 1), network.dtype)).step([0.0])
+
+
+def _warm_layer(network):
+    layer = {"lstm": LSTM, "gru": GRU, "rnn": SimpleRNN}[network.cell](1, 1, dtype=network.dtype)
+    y, _ = layer(np.zeros((1, 1, 1)), training=True)
+    layer.backward(y)
+
+
+_PARTS = {
+    "windows": _warm_windows,
+    "local": _warm_local,
+    "stateful": _warm_stateful,
+    "stream": _warm_stream,
+    "layers": _warm_layer,
+}
 
 
 def info():

@@ -117,19 +117,41 @@ def test_folders_of_other_kernels_are_not_read(folder, monkeypatch):
 # --- the cache, with all kernels ----------------------------------------------------------
 
 
+FITS = """
+    lstm_numba.warmup()
+    for cell in ("lstm", "gru", "rnn"):
+        model = LSTMForecaster(2, 5, cell=cell, hidden_size=3, max_epochs=2, n_jobs=2)
+        model.fit(y).predict()
+"""
+
+WARM_EVERYTHING = """
+    lstm_numba.warmup(parts="all")
+"""
+
+EVERYTHING = """
+    options = {"seq_len": 5, "hidden_size": 3, "max_epochs": 2, "random_state": 0}
+    model = LSTMForecaster(2, **options).fit(y)
+    model.stream().step(model.predict()[0])
+    model = LSTMForecaster(2, **options, stateful=True).fit(y)
+    model.update(y[:3]).predict()
+    model.stream().step(0.0)
+    LSTMForecaster(2, **options, scope="local").fit(np.stack([y, y], axis=1)).predict()
+    layer = LSTM(3, 17, 2, bidirectional=True, n_jobs=2)
+    out, state = layer(np.ones((9, 4, 3)), lengths=[4, 1, 2, 3, 4, 4, 4, 4, 4], training=True)
+    layer.backward(out, state)
+"""
+
 COUNTED = """
     import json, sys
     import numpy as np
     import lstm_numba
+    from lstm_numba import LSTM, LSTMForecaster
     from numba.core.caching import NullCache
     from numba.core.dispatcher import Dispatcher
 
-    lstm_numba.warmup()
-    for cell in ("lstm", "gru", "rnn"):
-        model = lstm_numba.LSTMForecaster(2, 5, cell=cell, hidden_size=3, max_epochs=2, n_jobs=2)
-        model.fit(np.sin(np.arange(40))).predict()
-
-    counts = {}
+    y = np.sin(np.arange(40))
+{}
+    counts = {{}}
     for module in [m for name, m in sys.modules.items() if name.startswith("lstm_numba.")]:
         for kernel in vars(module).values():
             if isinstance(kernel, Dispatcher) and not isinstance(kernel._cache, NullCache):
@@ -139,13 +161,31 @@ COUNTED = """
 """
 
 
+def counted(code, **environment):
+    """Return how often each kernel was read from the disk, and compiled."""
+    out, _ = run_python(COUNTED.format(code), **environment)
+    return json.loads(out)
+
+
 def test_every_kernel_comes_back_from_the_disk():
-    run_python(COUNTED)
-    out, _ = run_python(COUNTED)
-    counted = json.loads(out)
-    assert counted["train_batches"] == counted["infer"] == [3, 0]
-    assert {compiled for _, compiled in counted.values()} == {0}, counted
+    counted(FITS)
+    found = counted(FITS)
+    assert found["train_batches"] == found["infer"] == [3, 0]
+    assert {compiled for _, compiled in found.values()} == {0}, found
     assert not list((ROOT / "lstm_numba").rglob("*.nb[ic]"))  # e02
+
+
+def test_warmup_leaves_nothing_to_compile(tmp_path):
+    own = {"NUMBA_CACHE_DIR": str(tmp_path)}
+    counted(WARM_EVERYTHING, **own)
+    found = counted(EVERYTHING, **own)
+    assert found["run_segments"] == found["backward_sequences"] == [1, 0]
+    assert {compiled for _, compiled in found.values()} == {0}, found
+
+
+def test_parts_of_a_warmup_are_named():
+    with pytest.raises(ValueError, match=r"some of windows, local, .*but hold 'kernels'"):
+        lstm_numba.warmup(parts=["windows", "kernels"])
 
 
 # --- folders that cannot be written -------------------------------------------------------
