@@ -95,8 +95,8 @@ class RecurrentLayer:
         self._state = None
 
     def __setattr__(self, name, value):
-        parameters = {field.name for field in dataclasses.fields(self)}
-        if name in parameters and "_state" in self.__dict__:
+        # What a call sets has an underscore; ``_state`` is the last to be set when a layer is made.
+        if not name.startswith("_") and "_state" in self.__dict__ and name in self._given():
             _checks.check_may_be_set(name, self._FREE, type(self).__name__)
             _checks.check_layer_parameters(self._given() | {name: value}, type(self).__name__)
         super().__setattr__(name, value)
