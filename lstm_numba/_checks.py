@@ -115,13 +115,19 @@ PARAMETERS = {
 }
 
 
+def plain(value):
+    """Return an int of NumPy as one of Python, which does not overflow; all else as it is."""
+    return int(value) if isinstance(value, np.integer) else value
+
+
 def check_parameter(name, value, owner, rule=None):
-    """Raise unless ``value`` is allowed for the parameter ``name`` of ``owner``."""
+    """Return ``value``, `plain`; raise unless the parameter ``name`` of ``owner`` may have it."""
     holds, text = rule or PARAMETERS[name]
     if not holds(value):
         raise InvalidParameterError(
             f"The {name!r} parameter of {owner} must be {text}. Got {value!r} instead."
         )
+    return plain(value)
 
 
 def check_parameters(values, owner):

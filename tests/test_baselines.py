@@ -71,6 +71,15 @@ def test_too_short():
         baselines.drift([1.0], 3)
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int8])
+def test_small_integers_of_numpy(kind):
+    y = np.arange(300.0) ** 2
+    expected = baselines.seasonal_naive(y, 127, 120)
+    assert_array_equal(baselines.seasonal_naive(y, kind(127), kind(120)), expected)
+    assert_array_equal(baselines.drift(y, kind(127)), baselines.drift(y, 127))
+    assert baselines.mase([1], [2], y, kind(120)) == baselines.mase([1], [2], y, 120)
+
+
 def test_rmse():
     assert baselines.rmse([1, 2, 3], [1, 2, 6]) == pytest.approx(np.sqrt(3))
     with pytest.raises(ValueError, match=r"\(3,\) and \(2,\)"):

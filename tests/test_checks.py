@@ -60,7 +60,9 @@ BAD = {
 
 @pytest.mark.parametrize(("name", "value"), [(name, v) for name in GOOD for v in GOOD[name]])
 def test_good_parameters(name, value):
-    _checks.check_parameter(name, value, "Owner")
+    returned = _checks.check_parameter(name, value, "Owner")
+    assert returned == value
+    assert not isinstance(returned, np.integer)
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, v) for name in BAD for v in BAD[name]])

@@ -581,6 +581,23 @@ def test_carried_estimator_forecasts_the_same(carry, cell, tmp_path):  # s01
     pd.testing.assert_series_equal(other.predict(horizon=5), model.predict(horizon=5))
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int8, np.int64])
+@pytest.mark.parametrize("changes", [{}, {"stateful": True}])
+def test_integers_of_numpy_are_as_those_of_python(kind, changes):
+    y = np.tile(WAVE, 9)  # 432 steps: more than the small kinds hold
+    sizes = {
+        "horizon": 70, "seq_len": 80, "hidden_size": 3, "num_layers": 2, "season_length": 120,
+        "max_epochs": 2, "batch_size": 100, "n_iter_no_change": 2, "n_jobs": 2, "random_state": 3,
+    }  # fmt: skip
+    expected = LSTMForecaster(**sizes, **changes).fit(y)
+    model = clone(LSTMForecaster(**{name: kind(size) for name, size in sizes.items()}, **changes))
+    assert_array_equal(model.fit(y).params_, expected.params_)
+    assert_array_equal(model.predict(horizon=kind(120)), expected.predict(horizon=120))
+    model.set_params(seq_len=kind(90), batch_size=kind(120)).fit(y)
+    expected.set_params(seq_len=90, batch_size=120).fit(y)
+    assert_array_equal(model.params_, expected.params_)
+
+
 def test_clone_and_parameters():
     model = small(window_norm="last", cell="gru").fit(WAVE)
     other = clone(model)

@@ -125,6 +125,14 @@ def test_bad_parameters(name, value):  # p09
         small(**{name: value}).fit(X, Y1)
 
 
+def test_integers_of_numpy_are_as_those_of_python():
+    sizes = {"hidden_size": 4, "num_layers": 2, "max_epochs": 2, "batch_size": 9, "n_jobs": 2}
+    of_numpy = {name: np.uint8(size) for name, size in sizes.items()}
+    model = clone(LSTMRegressor(random_state=np.uint8(200), **of_numpy)).fit(X, Y1)
+    expected = LSTMRegressor(random_state=200, **sizes).fit(X, Y1)
+    assert_array_equal(model.params_, expected.params_)
+
+
 def test_before_fit():  # p01
     with pytest.raises(NotFittedError):
         small().predict(X)

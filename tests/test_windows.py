@@ -67,8 +67,12 @@ def test_lengths_must_be_positive_ints(name, value):  # p09
         make_windows(np.arange(9), **{"seq_len": 2, "horizon": 2, name: value})
 
 
-def test_numpy_ints_are_ints():
-    assert make_windows(np.arange(9), np.int8(2), np.int64(2))[0].shape == (6, 2, 1)
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, np.int8])
+def test_numpy_ints_are_ints(kind):
+    x, y = make_windows(np.arange(300), kind(120), kind(100), kind(3))
+    expected_x, expected_y = make_windows(np.arange(300), 120, 100, 3)
+    assert_array_equal(x, expected_x)
+    assert_array_equal(y, expected_y)
 
 
 def test_too_short_names_both_numbers():  # v04

@@ -52,8 +52,10 @@ def make_windows(series, seq_len, horizon, stride=1):
     >>> x[1].ravel().tolist(), y[1].ravel().tolist()
     ([2, 3, 4], [5])
     """
-    for name, value in (("seq_len", seq_len), ("horizon", horizon), ("stride", stride)):
+    seq_len, horizon, stride = (
         _checks.check_parameter(name, value, "make_windows", rule=_checks.PARAMETERS["horizon"])
+        for name, value in (("seq_len", seq_len), ("horizon", horizon), ("stride", stride))
+    )
     is_pandas = isinstance(series, (pd.Series, pd.DataFrame))
     values = series.to_numpy() if is_pandas else np.asarray(series)
     if values.ndim not in (1, 2):

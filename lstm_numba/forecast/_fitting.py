@@ -48,6 +48,10 @@ class Problem:
 class RecurrentEstimator(RegressorMixin, BaseEstimator):
     """Checks, training and the fitted attributes that all estimators have."""
 
+    def __setattr__(self, name, value):
+        # For the constructor and set_params alike; what a clone is given stays as it is.
+        super().__setattr__(name, _checks.plain(value))
+
     def _check_parameters(self):
         _checks.check_parameters(self.get_params(deep=False), type(self).__name__)
 

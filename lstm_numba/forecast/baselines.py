@@ -60,8 +60,8 @@ def seasonal_naive(y, horizon, season_length=None):
     >>> baselines.seasonal_naive([1.0, 3.0, 2.0, 4.0], horizon=3, season_length=2).tolist()
     [2.0, 4.0, 2.0]
     """
-    _checks.check_parameter("horizon", horizon, "seasonal_naive")
-    _checks.check_parameter("season_length", season_length, "seasonal_naive")
+    horizon = _checks.check_parameter("horizon", horizon, "seasonal_naive")
+    season_length = _checks.check_parameter("season_length", season_length, "seasonal_naive")
     table = read_table(y, "y")
     form = table.form
     if season_length is None:
@@ -99,7 +99,7 @@ def drift(y, horizon):
     >>> baselines.drift([1.0, 3.0, 2.0], horizon=2).tolist()
     [2.5, 3.0]
     """
-    _checks.check_parameter("horizon", horizon, "drift")
+    horizon = _checks.check_parameter("horizon", horizon, "drift")
     table = read_table(y, "y")
     values = table.values
     if len(values) < 2:
@@ -179,7 +179,8 @@ def mase(y_true, y_pred, y_train, season_length=1):
     >>> baselines.mase([4.0, 5.0], [4.0, 6.0], y_train=[1.0, 2.0, 3.0])
     0.5
     """
-    _checks.check_parameter("season_length", season_length, "mase", _checks.PARAMETERS["horizon"])
+    at_least_one = _checks.PARAMETERS["horizon"]
+    season_length = _checks.check_parameter("season_length", season_length, "mase", at_least_one)
     errors = _errors(y_true, y_pred)
     known = np.asarray(y_train, dtype=np.float64)
     if len(known) <= season_length:

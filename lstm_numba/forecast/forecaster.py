@@ -304,7 +304,8 @@ class LSTMForecaster(ContinuingEstimator):
         """
         check_is_fitted(self)
         if horizon is not None:
-            _checks.check_parameter("horizon", horizon, f"{type(self).__name__}.predict")
+            owner = f"{type(self).__name__}.predict"
+            horizon = _checks.check_parameter("horizon", horizon, owner)
         covariates = self._read_future(X, horizon)
         if covariates is not None:
             horizon = len(covariates)

@@ -61,7 +61,7 @@ def threads_of(n_jobs):
     """Return the threads of scikit-learn's ``n_jobs``, no more than NUMBA_NUM_THREADS."""
     usable = getattr(os, "sched_getaffinity", None)
     cores = len(usable(0)) if usable else os.cpu_count()
-    threads = 1 if n_jobs is None else n_jobs if n_jobs > 0 else cores + 1 + n_jobs
+    threads = 1 if n_jobs is None else n_jobs if n_jobs > 0 else cores + 1 + int(n_jobs)
     return max(1, min(threads, int(os.environ.get("NUMBA_NUM_THREADS") or threads)))
 
 
