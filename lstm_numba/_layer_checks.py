@@ -165,12 +165,13 @@ def check_state(state, sizes, unbatched, owner):
     """Return the parts of a state, one for each of ``sizes``; None for one that has no columns."""
     wanted = [size for size in sizes if size[-1]]
     names = ("h", "c")[: len(wanted)]
-    if not isinstance(state, (np.ndarray, tuple, list)):
+    is_array = hasattr(type(state), "__array__")  # of torch too, like the input
+    if not is_array and not isinstance(state, (tuple, list)):
         raise TypeError(
             f"The state of {owner} must be a State or a tuple ({', '.join(names)}) of arrays. Got "
             f"{state!r} instead."
         )
-    parts = (state,) if isinstance(state, np.ndarray) else state
+    parts = (state,) if is_array else state
     parts = [part for part in parts if part is not None]
     if len(parts) != len(wanted):
         raise ValueError(

@@ -1,6 +1,7 @@
 """What the layers refuse: an error says what must hold, and what was found."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
@@ -128,6 +129,17 @@ def test_the_state_of_one_sequence_has_no_batch():
         layer(X[0], np.zeros((1, 1, 6)))
     with refused(r"The state of SimpleRNN must be \(h\), but has 2 parts"):
         layer(X[0], (np.zeros((1, 6)), np.zeros((1, 6))))
+
+
+@pytest.mark.parametrize("cls", [GRU, SimpleRNN])
+def test_what_numpy_can_view_is_a_state(cls):
+    layer, h = cls(3, 6), np.full((1, 6), 0.3)
+    y, final = layer(X[0], pd.DataFrame(h), training=True)
+    _, dstate = layer.backward(0, pd.DataFrame(h))
+    expected_y, expected_final = layer(X[0], h, training=True)
+    assert_array_equal(y, expected_y)
+    assert_array_equal(final.h, expected_final.h)
+    assert_array_equal(dstate.h, layer.backward(0, h)[1].h)
 
 
 @pytest.mark.parametrize("other", [X[:4], X[:1], X[0]], ids=["4", "1", "unbatched"])

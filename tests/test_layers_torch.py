@@ -160,3 +160,12 @@ def test_a_long_sequence_equals_torch(kind):
     # Longer than the steps whose weight gradients are taken at once.
     ours, theirs = pair(kind, 2, 6, "float64")
     assert_equals_torch(ours, theirs, (3, 301, 2), [301, 1, 150], given_state=True)
+
+
+def test_a_tensor_alone_is_a_state():
+    gru, theirs = pair("gru", 3, 5, "float32")
+    x, h = torch.randn(2, 4, 3), torch.randn(1, 2, 5)
+    y, final = gru(x, h)
+    expected = theirs(x, h)
+    assert_close(y, expected[0], TOLERANCE["float32"], "y")
+    assert_close(final.h, expected[1], TOLERANCE["float32"], "h")
