@@ -150,6 +150,10 @@ def test_merge_modes(merge_mode, return_sequences):
     layer = random_layer(SimpleRNN, 3, 5, bidirectional=True, **form)
     model = interop.to_onnx(layer)
     assert_same_outputs(run(model, x=steps()), *layer(steps()))
+    back = interop.from_onnx(model)
+    assert repr(back) == repr(layer).replace(", random_state=0", "")
+    assert_same_weights(layer, back)
+    assert interop.from_onnx(model, node=0).merge_mode == merge_mode
 
 
 @pytest.mark.parametrize(

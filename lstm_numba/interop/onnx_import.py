@@ -1,15 +1,13 @@
 """Layers from the LSTM, GRU and RNN nodes of ONNX models."""
 
-import numpy as np
+import itertools
 
 from .building import make_layer
+from .onnx_merging import merge_after, merge_before
 from .onnx_node import CELLS, name_of, read_node
-from .onnx_read import Model, attributes, evaluated
+from .onnx_read import Model, attributes
 
 _DOMAINS = "", "ai.onnx"
-
-# What may stand between two layers of a stack: it only moves numbers.
-_MOVES = "Identity", "Dropout", "Squeeze", "Reshape", "Transpose"
 
 
 def from_onnx(model, node=None, *, weights_only=False, **arguments):
@@ -35,7 +33,8 @@ def from_onnx(model, node=None, *, weights_only=False, **arguments):
         call. ``batch_first`` is true for a node with ``layout=1``, or that reads what a Transpose
         of the first two axes gives; ``go_backwards`` for ``direction="reverse"``, whose y begins
         with the newest step here; ``return_sequences`` is false where the model makes no use of Y.
-        The directions, an axis of their own in Y, are side by side in y.
+        The directions, an axis of their own in Y, are side by side in y; ``merge_mode`` is "sum",
+        "mul" or "ave" where the model goes on with their sum, product or mean.
 
     Raises
     ------
@@ -55,13 +54,14 @@ def from_onnx(model, node=None, *, weights_only=False, **arguments):
     """
     model = Model(model)
     recurrent = [one for one in model.nodes if one.op_type in CELLS and one.domain in _DOMAINS]
-    stack = _chosen(model, recurrent, node)
+    stack, merge_mode = _chosen(model, recurrent, node)
     if not weights_only:
         _check_no_state(model, stack)
     found = stack[0].arguments | {
         "num_layers": len(stack),
         "batch_first": _is_batch_first(model, stack[0]),
         "return_sequences": model.is_used(stack[-1].y),
+        "merge_mode": merge_mode,
     }
     weights = {
         f"{name}_l{k}{'_reverse' if d else ''}": array
@@ -74,7 +74,7 @@ def from_onnx(model, node=None, *, weights_only=False, **arguments):
 
 
 def _chosen(model, recurrent, node):
-    """Return the nodes that become a layer, as a list of ``RecurrentNode``."""
+    """Return the nodes that become a layer, a list of ``RecurrentNode``, and its merge mode."""
     names = [name_of(one) for one in recurrent]
     listed = ", ".join(repr(name) for name in names)
     if not recurrent:
@@ -87,17 +87,17 @@ def _chosen(model, recurrent, node):
                 f"node must be the name or the place of one of the recurrent nodes {listed}. Got "
                 f"{node!r} instead."
             )
-        return [read_node(model, recurrent[found[0]])]
-    stack = [read_node(model, recurrent[0])]
-    for one in recurrent[1:]:
-        above = read_node(model, one)
-        if not _stands_on(model, above, stack[-1]):
-            raise ValueError(
-                f"The model has several recurrent nodes, {listed}, that are not one stack of "
-                "layers. Say which one is meant: node="
-            )
-        stack.append(above)
-    return stack
+        recurrent = [recurrent[found[0]]]
+    stack = [read_node(model, one) for one in recurrent]
+    merges = {merge_after(model, stack[-1])}
+    merges |= {_merge_between(model, above, below) for below, above in itertools.pairwise(stack)}
+    if len(merges) > 1:
+        raise ValueError(
+            f"The model has several recurrent nodes, {listed}, that are not one stack of layers: "
+            "each to read what the one below puts out, with two directions side by side, or all of "
+            "them merged by sum, product or mean. Say which one is meant: node="
+        )
+    return stack, merges.pop()
 
 
 def _check_no_state(model, stack):
@@ -119,38 +119,10 @@ def _is_batch_first(model, node):
     return node.layout == 1
 
 
-def _stands_on(model, above, below):
-    """Whether a node reads, at each step, what another one has put out at this step."""
+def _merge_between(model, above, below):
+    """Return how a node reads, at each step, what another one has put out; None if it does not."""
     same = above.arguments | {"input_size": 0} == below.arguments | {"input_size": 0}
     lengths = [one.inputs.get("sequence_lens") for one in (above, below)]
     if not same or lengths[0] != lengths[1] or above.layout != below.layout:
-        return False
-    moves, name = [], above.inputs["X"]
-    while name != below.y:
-        move = model.producer(name)
-        if move is None or move.op_type not in _MOVES:
-            return False
-        moves.append(move)
-        name = move.input[0]
-    return _lays_side_by_side(model, moves[::-1], below)
-
-
-def _lays_side_by_side(model, moves, below):
-    """Whether moves bring Y, with directions on an axis of their own, to X of the next node.
-
-    They are tried on an array in which no two numbers are equal.
-    """
-    directions, units = len(below.weights), below.arguments["hidden_size"]
-    array = np.arange(6.0 * directions * units, dtype=np.float32)
-    by_step = array.reshape(2, 3, directions * units)
-    apart = by_step.reshape(2, 3, directions, units)
-    value = apart if below.layout == 1 else apart.swapaxes(1, 2)
-    for move in moves:
-        feeds = {name: model.constant(name) for name in move.input[1:] if name}
-        if any(one is None for one in feeds.values()):
-            return False
-        try:
-            value = evaluated(move, feeds | {move.input[0]: np.ascontiguousarray(value)})[0]
-        except (ValueError, RuntimeError):
-            return False
-    return value.shape == by_step.shape and bool((value == by_step).all())
+        return None
+    return merge_before(model, below, above.inputs["X"])

@@ -27,6 +27,8 @@ class RecurrentNode:
         Names of the values that it reads; without those it does not have.
     y : str
         Name of the value that all its steps are; "" if they are nothing.
+    y_h : str
+        That of the final h.
     layout : int
         1 for batch-first.
     arguments : dict
@@ -38,6 +40,7 @@ class RecurrentNode:
     name: str
     inputs: dict
     y: str
+    y_h: str
     layout: int
     arguments: dict
     weights: list
@@ -72,8 +75,8 @@ def read_node(model, node):
         _direction(arguments, W[d], R[d], None if B is None else B[d], None if P is None else P[d])
         for d in range(directions)
     ]
-    y = node.output[0] if node.output else ""
-    return RecurrentNode(name, inputs, y, found.get("layout", 0), arguments, weights)
+    y, y_h = [*node.output, "", ""][:2]
+    return RecurrentNode(name, inputs, y, y_h, found.get("layout", 0), arguments, weights)
 
 
 def name_of(node):
