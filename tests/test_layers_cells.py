@@ -172,6 +172,37 @@ def test_gradients_with_projection_equal_differences():
     assert_gradients_equal_differences(made, *make_input(made, 5))
 
 
+# float32 kernels that are compiled for this test alone, so those of "both" are left out.
+@pytest.mark.parametrize("layer", ["reset before", "peephole", "coupled"])
+def test_float32_gradients_equal_differences_of_the_twin(layer):
+    made = make_layer(layer, 33, "float32")
+    x, state = make_input(made, 5)
+    given = {"x": x, "h": state.h} | ({} if state.c is None else {"c": state.c})
+    x, *state = (array.astype("f4") for array in given.values())
+    y, _ = made(x, state, training=True)
+    rng = np.random.default_rng(3)
+    dy, *dend = (rng.normal(size=part.shape).astype("f4") for part in (y, *state))
+    dx, dstate = made.backward(dy, dend)
+    gradients = {"x": dx, "h": dstate.h, "c": dstate.c} | made.grads
+
+    def value(at):
+        c, taken = at.get("c", np.zeros_like(at["h"])), np.ones((5, SEQ_LEN), bool)
+        found = naive_cells.run_stack(LAYERS[layer][2], at, at["x"], at["h"], c, taken)
+        return sum(np.sum(a * b) for a, b in zip(found, (dy, *dend), strict=False))
+
+    at = dict(zip(given, (x, *state), strict=True)) | made.weights
+    at = {name: array.astype("f8") for name, array in at.items()}
+    for name, array in at.items():
+        gradient = gradients[name]
+        assert gradient.dtype == np.float32
+        size = np.linalg.norm(gradient)
+        for direction in gradient, *rng.normal(size=(3, *array.shape)):
+            step = 1e-4 / np.linalg.norm(direction) * direction
+            difference = value(at | {name: array + step}) - value(at | {name: array - step})
+            error = difference / 2 - np.sum(gradient * step)
+            assert abs(error) < 1e-6 * 1e-4 * size, name
+
+
 def test_long_sequences_take_their_weight_gradients_in_pieces(monkeypatch):
     from lstm_numba.kernels.cpu import sequences
 
