@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
-from lstm_numba import _checks, _layer_checks
+from lstm_numba import _checks, _future_checks, _layer_checks
 from lstm_numba.data.tables import read_table
 
 GOOD = {
@@ -261,7 +261,7 @@ def test_too_short_names_both_numbers():  # v04
 )
 def test_wrong_columns_are_named(found, words):  # p03
     with pytest.raises(ValueError, match="feature names should match") as failure:
-        _checks.check_covariate_names(found, ["a", "b"])
+        _future_checks.check_covariate_names(found, ["a", "b"])
     for word in words:
         assert word in str(failure.value)
 
@@ -278,18 +278,18 @@ def test_wrong_columns_are_named(found, words):  # p03
 def test_wrong_future_index(found):  # p03
     expected = DAYS + pd.Timedelta(days=2)
     with pytest.raises(ValueError, match="2 steps that follow the data of the fit, 2024-01-03"):
-        _checks.check_future_index(found, expected)
+        _future_checks.check_future_index(found, expected)
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 def test_the_unit_of_stamps_does_not_matter(unit):  # i09
-    _checks.check_future_index(DAYS.as_unit(unit), DAYS)
-    _checks.check_covariate_rows(2, 2, DAYS.as_unit(unit), DAYS)
+    _future_checks.check_future_index(DAYS.as_unit(unit), DAYS)
+    _future_checks.check_covariate_rows(2, 2, DAYS.as_unit(unit), DAYS)
 
 
 def test_rows_of_covariates_and_target():  # p03
     with pytest.raises(ValueError, match="X has 3 rows and y has 2"):
-        _checks.check_covariate_rows(3, 2, None, None)
+        _future_checks.check_covariate_rows(3, 2, None, None)
     for other in (DAYS + pd.Timedelta(days=1), pd.RangeIndex(2), DAYS[::-1]):
         with pytest.raises(ValueError, match="not aligned: row 0 is"):
-            _checks.check_covariate_rows(2, 2, other, DAYS)
+            _future_checks.check_covariate_rows(2, 2, other, DAYS)

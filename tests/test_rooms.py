@@ -13,6 +13,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # Room: (rooms it may import from, packages it may import beside the standard library).
 ROOMS = {
     "_checks": (set(), {"numpy", "pandas"}),
+    "_future_checks": ({"_checks"}, {"numpy"}),
     "_layer_checks": ({"_checks"}, {"numpy"}),
     "kernels": (set(), {"llvmlite", "numba", "numpy"}),
     "nn": ({"_layer_checks", "kernels"}, {"numpy"}),
@@ -21,7 +22,7 @@ ROOMS = {
     "data": (set(), {"numpy", "pandas"}),
     "datasets": (set(), {"numpy", "pandas"}),
     "forecast": (
-        {"train", "nn", "kernels", "data", "plotting"},
+        {"_future_checks", "train", "nn", "kernels", "data", "plotting"},
         {"joblib", "numpy", "pandas", "sklearn"},
     ),
     "interop": (

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _checks
+from .. import _future_checks as _checks
 from ..data import scalers
 from ..data.panel import PanelForm
 from ..data.tables import read_table

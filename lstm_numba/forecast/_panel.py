@@ -6,7 +6,7 @@ import sys
 import numpy as np
 from sklearn.metrics import r2_score
 
-from .. import _checks
+from .. import _checks, _future_checks
 from ..data import scalers
 from ..data.panel import is_panel, panel_of_columns, read_panel
 from ..data.tables import Table, read_table
@@ -239,7 +239,9 @@ class PanelEstimator(EachEstimator):
         if panel.form.has_times and self._form.has_times:
             for k, place in enumerate(places):
                 expected = self._form.calendars[place].future(panel.lengths[k])
-                _checks.check_future_end(panel.form.calendars[k].last, expected, panel.labels[k])
+                _future_checks.check_future_end(
+                    panel.form.calendars[k].last, expected, panel.labels[k]
+                )
         return panel, places.tolist()
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import validate_data
 
-from .. import _checks
+from .. import _checks, _future_checks
 from ..data import scalers
 from ..data import windows as cut
 from ..data.tables import Table, read_table
@@ -90,7 +90,7 @@ class PreparingEstimator(RecurrentEstimator):
         else:
             target = read_table(y, "y")
             covariates = read_covariates(X, blank, reset=True)
-            _checks.check_covariate_rows(
+            _future_checks.check_covariate_rows(
                 len(covariates.values), len(target.values), covariates.index, target.index
             )
         form = target.form

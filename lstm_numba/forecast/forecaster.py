@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _checks
+from .. import _checks, _future_checks
 from ..data.panel import PanelForm
 from ..data.tables import read_table
 from ._continuing import ContinuingEstimator
@@ -339,7 +339,7 @@ class LSTMForecaster(ContinuingEstimator):
         truth = read_table(X if y is None else y, "y")
         steps = len(truth.values)
         if self._form.calendar is not None:
-            _checks.check_future_index(truth.index, self._form.calendar.future(steps), "y")
+            _future_checks.check_future_index(truth.index, self._form.calendar.future(steps), "y")
         forecast = self.predict(horizon=steps) if y is None else self.predict(X, horizon=steps)
         return r2_score(truth.values, np.asarray(forecast).reshape(steps, -1))
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .. import _checks
+from .. import _future_checks as _checks
 from ..nn.stream import StateStream, WindowStream
 
 
