@@ -8,6 +8,7 @@ import numpy as np
 from ..kernels.cpu import CELLS
 from .layer_engine import LayerEngine
 from .merging import MERGES
+from .params import layer_shapes
 
 
 class State(NamedTuple):
@@ -88,8 +89,7 @@ class LayerStack:
             for d in range(self._directions):
                 first = sum(math.prod(shape) for shape in self.shapes.values())
                 suffix = f"_l{k}{'_reverse' if d else ''}"
-                shapes = _shapes(CELLS[cell], inputs, hidden_size, proj_size)
-                self.shapes |= {name + suffix: shape for name, shape in shapes.items()}
+                self.shapes |= layer_shapes(CELLS[cell], inputs, hidden_size, proj_size, suffix)
                 self._engines.append(
                     LayerEngine(
                         cell, acts, inputs, hidden_size, proj_size, first,
@@ -249,18 +249,3 @@ class LayerStack:
 def _of_stepped(call, parts):
     """Copy (directions, batch, outputs), with zeros for rows without a step, as Keras's outputs."""
     return np.where((call.rows.counts > 0)[:, None], parts, 0)
-
-
-def _shapes(cell, inputs, hidden_size, proj_size):
-    """Return names and shapes of the weights of one layer in one direction."""
-    columns = cell.gates * hidden_size
-    # The candidate of a GRU adds up its two biases only after the reset gate.
-    biases = ("bias_ih", "bias_hh") if cell.x_apart and cell.h_bias else ("bias",)
-    shapes = {"weight_ih": (inputs, columns)}
-    shapes |= dict.fromkeys(biases, (columns,))
-    shapes["weight_hh"] = (proj_size or hidden_size, columns)
-    if getattr(cell, "peepholes", 0):
-        shapes["weight_ch"] = (cell.peepholes * hidden_size,)
-    if proj_size:
-        shapes["weight_hr"] = (hidden_size, proj_size)
-    return shapes

@@ -9,7 +9,7 @@ from ..kernels.cpu import CELLS, Windows
 from .device import choose_device, make_engine
 from .engine import make_step
 from .inits import glorot_uniform, orthogonal
-from .params import ParamLayout
+from .params import ParamLayout, layer_shapes
 
 __all__ = ["Network", "Windows"]
 
@@ -77,14 +77,10 @@ class Network:
     def layout(self):
         """Names and shapes of the weights as they are stored: inputs x outputs."""
         hidden, outputs = self.hidden_size, self.horizon * self.targets
-        columns = CELLS[self.cell].gates * hidden
-        # The candidate of a GRU adds up its two biases only after the reset gate.
-        biases = ("bias_ih", "bias_hh") if CELLS[self.cell].x_apart else ("bias",)
         shapes = {}
         for k in range(self.num_layers):
-            shapes[f"weight_ih_l{k}"] = (hidden if k else self.features, columns)
-            shapes |= {f"{bias}_l{k}": (columns,) for bias in biases}
-            shapes[f"weight_hh_l{k}"] = (hidden, columns)
+            inputs = hidden if k else self.features
+            shapes |= layer_shapes(CELLS[self.cell], inputs, hidden, suffix=f"_l{k}")
         shapes["head.bias"] = (outputs,)
         shapes["head.weight"] = (hidden, outputs)
         if self.skip:

@@ -1,4 +1,4 @@
-"""All weights in one flat buffer, a named view of each."""
+"""All weights in one flat buffer, a named view of each; the names and shapes that layers have."""
 
 import math
 
@@ -33,3 +33,18 @@ class ParamLayout:
     def views(self, flat):
         """Return ``{name: view into flat}``; writing to a view writes to ``flat``."""
         return {name: flat[self.slices[name]].reshape(shape) for name, shape in self.shapes.items()}
+
+
+def layer_shapes(cell, inputs, hidden_size, proj_size=0, suffix=""):
+    """Return the weights of one layer in one direction: shapes as they are stored, by name."""
+    columns = cell.gates * hidden_size
+    # The candidate of a GRU adds up its two biases only after the reset gate.
+    biases = ("bias_ih", "bias_hh") if cell.x_apart and cell.h_bias else ("bias",)
+    shapes = {"weight_ih": (inputs, columns)}
+    shapes |= dict.fromkeys(biases, (columns,))
+    shapes["weight_hh"] = (proj_size or hidden_size, columns)
+    if getattr(cell, "peepholes", 0):
+        shapes["weight_ch"] = (cell.peepholes * hidden_size,)
+    if proj_size:
+        shapes["weight_hr"] = (hidden_size, proj_size)
+    return {name + suffix: shape for name, shape in shapes.items()}
