@@ -21,12 +21,16 @@ class InvalidParameterError(ValueError, TypeError):
 # --- parameters --------------------------------------------------------------
 
 
+def _is_int(value):
+    # A span of time is an integer for NumPy.
+    return isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.timedelta64))
+
+
 def whole(low):
     """Rule of an int from ``low`` on; a rule is a test of a value, and its text."""
 
     def holds(value):
-        is_int = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-        return is_int and value >= low
+        return _is_int(value) and value >= low
 
     return holds, f"an int in the range [{low}, inf)"
 
@@ -117,7 +121,7 @@ PARAMETERS = {
 
 def plain(value):
     """Return an int of NumPy as one of Python, which does not overflow; all else as it is."""
-    return int(value) if isinstance(value, np.integer) else value
+    return int(value) if isinstance(value, np.integer) and _is_int(value) else value
 
 
 def check_parameter(name, value, owner, rule=None):

@@ -30,7 +30,7 @@ GOOD = {
     "verbose": [0, 1, True, np.int64(2)],
 }
 BAD = {
-    "horizon": [0, -1, 1.5, "3", None, [], np.nan, True, 3.0],
+    "horizon": [0, -1, 1.5, "3", None, [], np.nan, True, np.True_, 3.0, np.timedelta64(3, "D")],
     "seq_len": [0, -1, 2.5, "8", np.inf],
     "cell": ["LSTM", "elman", None, 1],
     "hidden_size": [0, None, 8.0],
