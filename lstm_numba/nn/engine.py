@@ -42,7 +42,7 @@ def make_buffers(plan, dtype, n_threads, batch_size):
     kernels = load("cpu")
     lanes = kernels.VECTOR_BYTES // np.dtype(dtype).itemsize
     padded = -(-plan.n_params // kernels.PIECE) * kernels.PIECE if batch_size else 0
-    chunks = kernels.chunks_of.py_func(batch_size)
+    chunks = kernels.chunks_of.py_func(batch_size, plan.chunk_rows)
     return Buffers(
         # Products read whole vectors, also at the end.
         params=aligned_zeros((plan.n_params + 4 * lanes,), dtype),
@@ -109,7 +109,7 @@ class Engine:
         self._kernels = load("cpu")
         self._dtype = np.dtype(network.dtype)
         lanes = self._kernels.VECTOR_BYTES // self._dtype.itemsize
-        self._plan = plan = self._kernels.make_plan(network, lanes)
+        self._plan = plan = self._kernels.make_plan(network, lanes, batch_size)
         self._team = Team(n_threads)
         self._compiled = {}
 
