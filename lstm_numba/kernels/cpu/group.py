@@ -19,6 +19,7 @@ from .six_products import (
     PARTS,
     TILE,
     add_blocks,
+    add_halves,
     blocks_of,
     clear_sums,
     read_sums,
@@ -41,13 +42,11 @@ def _write_rows(work, a, b, source, distance, count):
 
 @register_jitable(forceinline=True)
 def _add_sums(gates_tile, unit, layer, j, first, last, inputs, packed, work):
-    """Blocks ``first`` to ``last`` - 1 of the ``inputs`` blocks of K, for the units from ``j`` on."""
-    width, gates = lanes(work), unit.cell.gates
-    part = PARTS * TILE
-    w = layer.w_parts + (j // width * inputs + first) * gates * part
+    """Halves ``first`` to ``last`` - 1 of the ``inputs`` blocks of K, for the units from ``j`` on."""
+    w = layer.w_parts + j // lanes(work) * inputs * unit.cell.gates * PARTS * TILE
     if first == 0:
         clear_sums(gates_tile)
-    add_blocks(gates_tile, last - first, work, unit.a_h + first * part, packed, w)
+    add_halves(gates_tile, first, last, work, unit.a_h, packed, w)
 
 
 @subkernel
@@ -65,13 +64,13 @@ def group_forward(unit, k, blocks, seq_len, packed, work, keep_tape):
             _write_rows(work, unit.a_h, b, source, layer.row_below, layer.below)
             source = layer.tape + t * ROWS * layer.row + layer.h
             _write_rows(work, a_h, b, source, layer.row, units)
-        _add_sums(gates_tile, unit, first, 0, 0, inputs, inputs, packed, work)
+        _add_sums(gates_tile, unit, first, 0, 0, 2 * inputs, inputs, packed, work)
         for j in range(0, units, width):
             write_sums(gates_tile, work, unit.sums, gates * width)
             for b in range(blocks):
                 # The unit multiplies for the next vector while the activations of this one are taken.
                 if j + width < units:
-                    share, stop = inputs * b // blocks, inputs * (b + 1) // blocks
+                    share, stop = 2 * inputs * b // blocks, 2 * inputs * (b + 1) // blocks
                     _add_sums(
                         gates_tile, unit, first, j + width, share, stop, inputs, packed, work
                     )
