@@ -8,7 +8,7 @@ those of the weight gradients. Only the few columns of the inputs stay on the ve
 from numba.extending import register_jitable
 
 from ..jit import subkernel
-from ..tile import ROWS, lanes, load, load_like, store, zeros
+from ..tile import ROWS, align_stack, lanes, load, load_like, store, zeros
 from . import amx
 from .bfloat16 import transpose
 from .block import block_head, block_head_backward, block_loss, gather, reset_states
@@ -52,6 +52,7 @@ def _add_sums(gates_tile, unit, layer, j, first, last, inputs, packed, work):
 @subkernel
 def group_forward(unit, k, blocks, seq_len, packed, work, keep_tape):
     """Run layer ``k`` over the first ``blocks`` blocks of a group, as ``layer_forward`` does."""
+    align_stack()
     cell, first = unit.cell, layer_of(unit.layers[0, k])
     width, units, gates = lanes(work), first.units, cell.gates
     gates_tile, _, _ = gates_of(cell, work)
@@ -125,6 +126,7 @@ def _write_steps(work, at, part, source, step, distance, t, stop):
 @subkernel
 def _write_dz(unit, k, blocks, start, stop, work):
     """b_dz from the dz of steps ``start`` to ``stop`` - 1; zeros for blocks that are not there."""
+    align_stack()
     gates, width = unit.cell.gates, lanes(work)
     pairs, units = (stop - start + 1) // 2, layer_of(unit.layers[0, k]).units
     for j in range(0, units, width):
@@ -146,6 +148,7 @@ def _write_dz(unit, k, blocks, start, stop, work):
 @subkernel
 def _write_inputs(unit, k, blocks, start, stop, is_below, work):
     """a_inputs from what comes from below, or from h, in steps ``start`` to ``stop`` - 1."""
+    align_stack()
     width, pairs = lanes(work), (stop - start + 1) // 2
     first = layer_of(unit.layers[0, k])
     for j in range(0, first.below if is_below else first.own, width):
@@ -167,6 +170,7 @@ def _write_inputs(unit, k, blocks, start, stop, is_below, work):
 @subkernel
 def _add_gradient(unit, k, pairs, count, work, partial, start):
     """partial (count, gates units) += a_inputs b_dz"""
+    align_stack()
     first, width, gates = layer_of(unit.layers[0, k]), lanes(work), unit.cell.gates
     gates_tile, _, _ = gates_of(unit.cell, work)
     columns = gates * first.units
@@ -186,6 +190,7 @@ def group_backward(unit, k, blocks, seq_len, packed, work, partial, dh, dc, dy, 
 
     ``dh``, ``dc`` and ``dy`` are the places of the first block.
     """
+    align_stack()
     cell, first = unit.cell, layer_of(unit.layers[0, k])
     width, units, gates = lanes(work), first.units, cell.gates
     gates_tile, _, _ = gates_of(cell, work)
