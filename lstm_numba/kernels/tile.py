@@ -222,6 +222,9 @@ def _negative_of_tile(x):
 
 fma = elementwise(lambda b, x, y, z: b.call(_declare(b, "fma", x.type, 3), [x, y, z]), 3)
 
+absolute = elementwise(lambda b, x: b.call(_declare(b, "fabs", x.type, 1), [x]), 1)
+with_sign_of = elementwise(lambda b, x, y: b.call(_declare(b, "copysign", x.type, 2), [x, y]), 2)
+
 # ``bound < x ? bound : x`` keeps a NaN in x, and is one instruction.
 at_most = elementwise(lambda b, x, bound: b.select(b.fcmp_ordered("<", bound, x), bound, x), 2)
 at_least = elementwise(lambda b, x, bound: b.select(b.fcmp_ordered(">", bound, x), bound, x), 2)
