@@ -116,38 +116,32 @@ write_sums = _transfer(amx.write)
 write_sums.__doc__ = "Write the sums, row r from ``start + r distance`` on."
 
 
-def _emit_half(parts_of_b):
-    """Return an intrinsic that adds the products of one block of K with some of the parts of b.
+@intrinsic
+def _add_block(typing_context, like, a_array, a, b_array, b):
+    """sums += a b, for one block of K.
 
     Registers: sums 0 to 3, the parts of a 4 to 6, a part of b 7. Each part of b is used for all its
     products at once: b comes from the second-level cache.
     """
     of_a, of_b = 4, 4 + PARTS
 
-    @intrinsic
-    def add(typing_context, like, a_array, a, b_array, b):
-        def codegen(context, builder, signature, args):
-            row = args[2].type(amx.TILE_BYTES)
+    def codegen(context, builder, signature, args):
+        row = args[2].type(amx.TILE_BYTES)
 
-            def read(register, array_type, array, start, tile):
-                place = _place(context, builder, array_type, array, start, tile * TILE)
-                amx.read(builder, register, place, row)
+        def read(register, array_type, array, start, tile):
+            place = _place(context, builder, array_type, array, start, tile * TILE)
+            amx.read(builder, register, place, row)
 
-            for part in range(PARTS if 0 in parts_of_b else 0):
-                read(of_a + part, a_array, *args[1:3], part)
-            for part in parts_of_b:
-                for c in range(like.vectors):
-                    read(of_b, b_array, *args[3:5], part * like.vectors + c)
-                    for other in range(PARTS - part):
-                        amx.multiply_add(builder, c, of_a + other, of_b)
-            return context.get_dummy_value()
+        for part in range(PARTS):
+            read(of_a + part, a_array, *args[1:3], part)
+        for part in range(PARTS):
+            for c in range(like.vectors):
+                read(of_b, b_array, *args[3:5], part * like.vectors + c)
+                for other in range(PARTS - part):
+                    amx.multiply_add(builder, c, of_a + other, of_b)
+        return context.get_dummy_value()
 
-        return types.void(like, a_array, types.intp, b_array, types.intp), codegen
-
-    return add
-
-
-_add_first_half, _add_second_half = _emit_half([0]), _emit_half([1, 2])
+    return types.void(like, a_array, types.intp, b_array, types.intp), codegen
 
 
 @intrinsic
@@ -156,24 +150,8 @@ def _vectors(typing_context, like):
 
 
 @register_jitable(forceinline=True)
-def add_halves(like, first, last, a_array, a, b_array, b):
-    """sums += a b, for halves ``first`` to ``last`` - 1 of blocks of K, six products in two turns.
-
-    ``like`` has at most four vectors. A block's second half must follow its first.
-    """
-    for half in range(first, last):
-        block = half // 2
-        at = b + block * PARTS * _vectors(like) * TILE
-        if half % 2 == 0:
-            _add_first_half(like, a_array, a + block * PARTS * TILE, b_array, at)
-        else:
-            _add_second_half(like, a_array, a, b_array, at)
-
-
-@register_jitable(forceinline=True)
 def add_blocks(like, blocks, a_array, a, b_array, b):
     """sums += a b, for consecutive blocks of K; ``like`` has at most four vectors."""
     for block in range(blocks):
         at = b + block * PARTS * _vectors(like) * TILE
-        _add_first_half(like, a_array, a + block * PARTS * TILE, b_array, at)
-        _add_second_half(like, a_array, a, b_array, at)
+        _add_block(like, a_array, a + block * PARTS * TILE, b_array, at)
