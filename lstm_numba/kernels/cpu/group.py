@@ -39,6 +39,17 @@ def _write_rows(work, a, b, source, distance, count):
         write_a(work, a, b * ROWS, k, load(work, source + k, distance, ROWS, 1))
 
 
+@register_jitable(forceinline=True)
+def _add_sums(gates_tile, unit, layer, j, first, last, inputs, packed, work):
+    """Blocks ``first`` to ``last`` - 1 of the ``inputs`` blocks of K, for the units from ``j`` on."""
+    width, gates = lanes(work), unit.cell.gates
+    part = PARTS * TILE
+    w = layer.w_parts + (j // width * inputs + first) * gates * part
+    if first == 0:
+        clear_sums(gates_tile)
+    add_blocks(gates_tile, last - first, work, unit.a_h + first * part, packed, w)
+
+
 @subkernel
 def group_forward(unit, k, blocks, seq_len, packed, work, keep_tape):
     """Run layer ``k`` over the first ``blocks`` blocks of a group, as ``layer_forward`` does."""
@@ -55,15 +66,18 @@ def group_forward(unit, k, blocks, seq_len, packed, work, keep_tape):
             _write_rows(work, unit.a_h, b, source, layer.row_below, layer.below)
             source = layer.tape + t * ROWS * layer.row + layer.h
             _write_rows(work, a_h, b, source, layer.row, units)
+        _add_sums(gates_tile, unit, first, 0, 0, inputs, inputs, packed, work)
         for j in range(0, units, width):
-            w = first.w_parts + j // width * inputs * gates * PARTS * TILE
-            clear_sums(gates_tile)
-            add_blocks(gates_tile, inputs, work, unit.a_h, packed, w)
-            write_sums(gates_tile, work, unit.sums + j * gates * width, gates * width)
-        for b in range(blocks):
-            layer = layer_of(unit.layers[b, k])
-            h_at, h_row = h_of_step(cell.stage, layer, t)
-            for j in range(0, units, width):
+            write_sums(gates_tile, work, unit.sums, gates * width)
+            for b in range(blocks):
+                # The unit multiplies for the next vector while the activations of this one are taken.
+                if j + width < units:
+                    share, stop = inputs * b // blocks, inputs * (b + 1) // blocks
+                    _add_sums(
+                        gates_tile, unit, first, j + width, share, stop, inputs, packed, work
+                    )
+                layer = layer_of(unit.layers[b, k])
+                h_at, h_row = h_of_step(cell.stage, layer, t)
                 step_forward(cell, layer, t, j, packed, work, keep_tape, h_at, h_row)
 
 

@@ -3,7 +3,7 @@
 A *group* of blocks, as many as fill the rows of a register, goes through time together. Each block
 has a place of its own in ``work``, ``block`` numbers apart; behind them, for all of the group:
 
-sums      (units / lanes, 16 rows, gates, lanes)    products of a step
+sums      (16 rows, gates, lanes)    products of a step with all gates of one vector of units
 a_h       what comes from below, then h: an operand as ``six_products.py`` describes it
 a_dz      dz of a step
 a_inputs  (units / 16, ...)    for weight gradients: x from below or h, summed over steps and rows
@@ -61,7 +61,7 @@ def serves(network, lanes, batch_size):
         lanes == amx.TILE_ROWS
         and network.cell == "lstm"
         and not network.stateful
-        and network.hidden_size >= 32
+        and network.hidden_size >= 64
         and batch_size >= amx.TILE_ROWS
         and amx.available()
     )
@@ -92,7 +92,7 @@ def make_matrix_unit(cell, layers, seq_len, work):
         cell=cell._replace(products=BeforeStep()),
         layers=None,
         block=block,
-        sums=work.take(vectors * cell.gates * TILE),
+        sums=work.take(cell.gates * TILE),
         a_h=work.take(2 * blocks_of(units) * PARTS * TILE),
         a_dz=work.take(blocks_of(cell.gates * units) * PARTS * TILE),
         a_inputs=work.take(pairs),

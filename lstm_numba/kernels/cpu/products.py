@@ -63,7 +63,7 @@ def add_given_product(acc, gates, layer, t, j, packed, work):
     width = lanes(work)
     x = layer.tape + t * ROWS * layer.row + layer.first_x
     w = layer.w + gates * (j * (layer.below + layer.x + layer.own) + width * layer.below)
-    acc = acc + load_like(acc, work, layer.sums + j * gates * width, gates * width)
+    acc = acc + load_like(acc, work, layer.sums, gates * width)
     return add_product(acc, work, x, layer.row, 1, layer.x, packed, w, gates * width)
 
 
