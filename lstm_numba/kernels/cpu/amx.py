@@ -8,8 +8,8 @@ rows x 16 columns, and adds the product to 16 x 16 floats::
 in 16 cycles: sixteen times what the vector units do. ``six_products.py`` makes float32 products of
 it.
 
-A thread calls ``configure`` before it uses any register, and ``release`` after; the operating system
-lets a process use them if it asks (``available``).
+A thread calls ``configure`` before it uses any register, and ``release`` after; the operating
+system lets a process use them if it asks (``available``).
 """
 
 import ctypes
@@ -18,6 +18,7 @@ import os
 import platform
 
 from llvmlite import binding, ir
+from numba import config
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
@@ -34,11 +35,13 @@ _SYS_ARCH_PRCTL, _REQUEST_PERMISSION, _TILE_DATA = 158, 0x1023, 18
 def available():
     """Return whether the processor has the unit, and the system lets this process use it.
 
-    ``LSTM_NUMBA_MATRIX_UNIT=0`` says no.
+    The environment variable ``LSTM_NUMBA_MATRIX_UNIT=0`` says no.
     """
     if os.environ.get("LSTM_NUMBA_MATRIX_UNIT") == "0" or VECTOR_BYTES != TILE_BYTES:
         return False
-    if platform.system() != "Linux" or platform.machine() != "x86_64":
+    # Numba can be told to compile for another processor than this one.
+    told = config.CPU_NAME is not None or config.CPU_FEATURES is not None
+    if told or platform.system() != "Linux" or platform.machine() != "x86_64":
         return False
     features = binding.get_host_cpu_features()
     if not (features.get("amx-tile") and features.get("amx-bf16")):

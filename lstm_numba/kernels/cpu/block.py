@@ -116,7 +116,7 @@ def layers_backward(plan, steps, dy_given, packed, work, partial):
 
 @subkernel
 def block_head_backward(plan, packed, windows, first, valid, work, partial):
-    """Add the gradients of the head to ``partial``, that of the top layer's state to ``plan.dh``."""
+    """Add the gradients of the head to ``partial``; put that of the newest state in ``plan.dh``."""
     head_backward(plan, packed, plan.seq_len, plan.dh, work, partial)
     for r in range(valid):
         known_backward(plan, windows.inputs, windows.target_starts[first + r], r, work, partial)

@@ -28,7 +28,6 @@ from .six_products import (
 )
 from .stage import h_of_step
 
-
 # forward
 
 
@@ -41,7 +40,7 @@ def _write_rows(work, a, b, source, distance, count):
 
 @register_jitable(forceinline=True)
 def _add_sums(gates_tile, unit, layer, j, first, last, inputs, packed, work):
-    """Blocks ``first`` to ``last`` - 1 of the ``inputs`` blocks of K, for the units from ``j`` on."""
+    """Take blocks ``first`` to ``last`` - 1 of ``inputs`` blocks of K, for the units from ``j``."""
     width, gates = lanes(work), unit.cell.gates
     part = PARTS * TILE
     w = layer.w_parts + (j // width * inputs + first) * gates * part
@@ -70,12 +69,10 @@ def group_forward(unit, k, blocks, seq_len, packed, work, keep_tape):
         for j in range(0, units, width):
             write_sums(gates_tile, work, unit.sums, gates * width)
             for b in range(blocks):
-                # The unit multiplies for the next vector while the activations of this one are taken.
+                # The products of the next vector are under way while this one's gates are taken.
                 if j + width < units:
                     share, stop = inputs * b // blocks, inputs * (b + 1) // blocks
-                    _add_sums(
-                        gates_tile, unit, first, j + width, share, stop, inputs, packed, work
-                    )
+                    _add_sums(gates_tile, unit, first, j + width, share, stop, inputs, packed, work)
                 layer = layer_of(unit.layers[b, k])
                 h_at, h_row = h_of_step(cell.stage, layer, t)
                 step_forward(cell, layer, t, j, packed, work, keep_tape, h_at, h_row)

@@ -6,8 +6,8 @@ has a place of its own in ``work``, ``block`` numbers apart; behind them, for al
 sums      (16 rows, gates, lanes)    products of a step with all gates of one vector of units
 a_h       what comes from below, then h: an operand as ``six_products.py`` describes it
 a_dz      dz of a step
-a_inputs  (units / 16, ...)    for weight gradients: x from below or h, summed over steps and rows
-b_dz      (units / lanes, ...)    dz likewise
+a_inputs  (units / 16, ...)    for the weight gradients: what comes from below, or h
+b_dz      (units / lanes, ...)    and dz; both are summed over rows and pairs of steps
 
 In ``packed``, of each layer:
 
@@ -51,11 +51,10 @@ class MatrixUnit(NamedTuple):
     steps_at_once: int
 
 
-def serves(network, lanes, batch_size):
-    """Return whether a network is trained on the matrix unit.
+def trains_on_unit(network, lanes, batch_size):
+    """Return whether batches of a network are trained on the matrix unit.
 
-    With fewer than 32 units the activations take the time, and what a group of rows lacks is
-    computed for nothing.
+    With fewer than 64 units the time goes into activations, which gain nothing, and into parts.
     """
     return (
         lanes == amx.TILE_ROWS
@@ -86,8 +85,8 @@ def make_matrix_unit(cell, layers, seq_len, work):
     units = layers[0].units
     vectors = units // amx.TILE_ROWS
     work.take((GROUP - 1) * block)
-    steps = 2 * max(1, min(_DZ_NUMBERS // (PARTS * TILE * cell.gates * vectors), (seq_len + 1) // 2))
-    pairs = steps // 2 * PARTS * TILE * vectors
+    step_pair = PARTS * TILE * vectors
+    pairs = max(1, min(_DZ_NUMBERS // (cell.gates * step_pair), (seq_len + 1) // 2))
     unit = MatrixUnit(
         cell=cell._replace(products=BeforeStep()),
         layers=None,
@@ -95,11 +94,12 @@ def make_matrix_unit(cell, layers, seq_len, work):
         sums=work.take(cell.gates * TILE),
         a_h=work.take(2 * blocks_of(units) * PARTS * TILE),
         a_dz=work.take(blocks_of(cell.gates * units) * PARTS * TILE),
-        a_inputs=work.take(pairs),
-        b_dz=work.take(pairs * cell.gates),
-        steps_at_once=steps,
+        a_inputs=work.take(pairs * step_pair),
+        b_dz=work.take(pairs * step_pair * cell.gates),
+        steps_at_once=2 * pairs,
     )
-    return unit._replace(layers=np.array([[_shifted(unit, layer, b) for layer in layers] for b in range(GROUP)]))
+    tables = [[_shifted(unit, layer, b) for layer in layers] for b in range(GROUP)]
+    return unit._replace(layers=np.array(tables, dtype=np.int64))
 
 
 def _shifted(unit, layer, b):

@@ -29,7 +29,7 @@ import numpy as np
 from ..jit import subkernel
 from ..tile import ROWS, VECTOR_BYTES
 from .cell import CELLS, CoupledLSTM, GRUResetBefore, PeepholeLSTM
-from .matrix_unit import GROUP_ROWS, NoUnit, make_matrix_unit, place_parts, serves
+from .matrix_unit import GROUP_ROWS, NoUnit, make_matrix_unit, place_parts, trains_on_unit
 
 
 class Layer(NamedTuple):
@@ -56,7 +56,7 @@ class Layer(NamedTuple):
     partial_below: int
     partial_x: int
     partial_own: int
-    w_parts: int  # for the matrix unit, see ``group.py``
+    w_parts: int  # for the matrix unit, see ``matrix_unit.py``
     w_back_h_parts: int
     w_back_x_parts: int
     sums: int
@@ -232,7 +232,7 @@ def make_plan(network, lanes, batch_size=0):
     It may be trained on batches of ``batch_size``, which decides about the matrix unit.
     """
     cell = CELLS[network.cell]
-    on_unit = serves(network, lanes, batch_size)
+    on_unit = trains_on_unit(network, lanes, batch_size)
     if on_unit:
         # The unit multiplies h: x and its bias stand apart.
         cell = cell._replace(x_apart=1, h_bias=0)

@@ -9,7 +9,6 @@ between.
 from typing import NamedTuple
 
 import numpy as np
-
 from numba.extending import overload
 
 from ..jit import kernel, subkernel
@@ -77,9 +76,7 @@ def train_rows(unit, plan, windows, start, n, chunk, chunks, step, weight, buffe
 
 
 @overload(train_rows)
-def _train_rows(
-    unit, plan, windows, start, n, chunk, chunks, step, weight, buffers, work, partial
-):
+def _train_rows(unit, plan, windows, start, n, chunk, chunks, step, weight, buffers, work, partial):
     def by_blocks(
         unit, plan, windows, start, n, chunk, chunks, step, weight, buffers, work, partial
     ):
