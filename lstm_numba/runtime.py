@@ -70,8 +70,8 @@ def warmup(device="cpu", dtypes=("float32",), cells=("lstm",), parts=("windows",
             _PARTS[part](network)
 
 
-def _windows_of(network):
-    series, starts = np.arange(4, dtype=network.dtype)[:, None], np.arange(2)
+def _windows_of(network, n=2):
+    series, starts = np.arange(n + 2, dtype=network.dtype)[:, None], np.arange(n)
     return Windows(series, starts, series, starts + 2)
 
 
@@ -85,6 +85,10 @@ def _warm_windows(network, device="cpu"):
     windows = _windows_of(network)
     params = _trained(network, windows, device)
     network.predict(params, windows, device=device)
+    if device == "cpu":
+        # Wide networks in large batches may be trained with other kernels.
+        wide = dataclasses.replace(network, hidden_size=64)
+        _trained(wide, _windows_of(wide, 16))
 
 
 def _warm_local(network):

@@ -234,6 +234,17 @@ def test_range_and_fixed_points(form, dtype):
 
 
 @BOTH_DTYPES
+@BOTH_FORMS
+def test_tanh_is_odd_and_small_numbers_are_their_own_tanh(form, dtype):
+    x = whole_range(dtype)
+    a = applied(form, "tanh", x)[0]
+    assert np.array_equal(applied(form, "tanh", -x)[0], -a)
+    small = np.abs(x) < np.sqrt(np.finfo(dtype).eps) / 2
+    assert np.array_equal(a[small], x[small])
+    assert np.all(np.abs(a[np.abs(x) > np.log(2 / np.finfo(dtype).eps)]) == 1)
+
+
+@BOTH_DTYPES
 def test_activate_gives_the_bits_of_the_cells(dtype):
     x = whole_range(dtype)
     sigmoids, tanhs = np.empty_like(x), np.empty_like(x)

@@ -222,6 +222,9 @@ def _negative_of_tile(x):
 
 fma = elementwise(lambda b, x, y, z: b.call(_declare(b, "fma", x.type, 3), [x, y, z]), 3)
 
+absolute = elementwise(lambda b, x: b.call(_declare(b, "fabs", x.type, 1), [x]), 1)
+with_sign_of = elementwise(lambda b, x, y: b.call(_declare(b, "copysign", x.type, 2), [x, y]), 2)
+
 # ``bound < x ? bound : x`` keeps a NaN in x, and is one instruction.
 at_most = elementwise(lambda b, x, bound: b.select(b.fcmp_ordered("<", bound, x), bound, x), 2)
 at_least = elementwise(lambda b, x, bound: b.select(b.fcmp_ordered(">", bound, x), bound, x), 2)
@@ -432,3 +435,26 @@ def side_by_side(typing_context, a, b, c):
         return _by_piece(context, builder, whole, one)
 
     return whole(a, b, c), codegen
+
+
+@intrinsic
+def align_stack(typing_context):
+    """Let the stack frame begin at a multiple of a vector's size.
+
+    LLVM decides on the alignment of a frame before it knows which vectors do not fit the registers.
+    Unless something else asks for it, these cross two cache lines.
+    """
+
+    def codegen(context, builder, signature, args):
+        vector = ir.VectorType(ir.IntType(8), VECTOR_BYTES)
+        place = cgutils.alloca_once(builder, vector)
+        place.align = VECTOR_BYTES
+        byte, size, flag = ir.IntType(8), ir.IntType(64), ir.IntType(1)
+        # A volatile write keeps the place.
+        fill = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), byte, size, flag])
+        function = cgutils.get_or_insert_function(builder.module, fill, "llvm.memset.p0.i64")
+        pointer = builder.bitcast(place, byte.as_pointer())
+        builder.call(function, [pointer, byte(0), size(1), flag(1)])
+        return context.get_dummy_value()
+
+    return types.void(), codegen

@@ -42,7 +42,7 @@ def make_buffers(plan, dtype, n_threads, batch_size):
     kernels = load("cpu")
     lanes = kernels.VECTOR_BYTES // np.dtype(dtype).itemsize
     padded = -(-plan.n_params // kernels.PIECE) * kernels.PIECE if batch_size else 0
-    chunks = kernels.chunks_of.py_func(batch_size)
+    chunks = kernels.chunks_of.py_func(batch_size, plan.chunk_rows)
     return Buffers(
         # Products read whole vectors, also at the end.
         params=aligned_zeros((plan.n_params + 4 * lanes,), dtype),
@@ -109,7 +109,9 @@ class Engine:
         self._kernels = load("cpu")
         self._dtype = np.dtype(network.dtype)
         lanes = self._kernels.VECTOR_BYTES // self._dtype.itemsize
-        self._plan = plan = self._kernels.make_plan(network, lanes)
+        self._plan = plan = self._kernels.make_plan(network, lanes, batch_size)
+        # What does not train needs no other code where there is a matrix unit.
+        self._forward_plan = plan._replace(unit=self._kernels.NoUnit())
         self._team = Team(n_threads)
         self._compiled = {}
 
@@ -142,7 +144,7 @@ class Engine:
             self._compiled[kernel] = entry_point(kernel, args)
         return self._compiled[kernel]
 
-    def _together(self, kernel, data, *args, size=None):
+    def _together(self, kernel, plan, data, *args, size=None):
         """Run a kernel on all threads, or ``size`` of them; return what the first one returns."""
         # What is no number of the network is a place.
         numbers = ("inputs", "targets")
@@ -151,7 +153,7 @@ class Engine:
         shared, size = self._team.shared, size or self._team.size
         values = [None] * size
 
-        before, after = (self._plan, data, *args, self._buffers), (size, shared)
+        before, after = (plan, data, *args, self._buffers), (size, shared)
         compiled = self._code_of(kernel, (*before, 0, *after))
 
         def share(rank):
@@ -163,7 +165,7 @@ class Engine:
     def train(self, windows, first, last, batch_size, step, steps_done, total=0.0, update=True):
         """Train on batches ``first`` to ``last`` - 1; return ``total`` plus the windows' losses."""
         args = first, last, batch_size, step, steps_done, total, update
-        return self._together(self._kernels.train_batches, windows, *args)
+        return self._together(self._kernels.train_batches, self._plan, windows, *args)
 
     def run_segments(
         self, segments, states, step, first, last, steps_done=0, total=0.0, train=False, out=None
@@ -192,7 +194,7 @@ class Engine:
         if out is None:
             out = np.empty((0, self._plan.horizon, self._plan.targets), self._dtype)
         args = states, first, last, step, steps_done, total, train, out
-        return self._together(self._kernels.run_segments, segments, *args, size=size)
+        return self._together(self._kernels.run_segments, self._plan, segments, *args, size=size)
 
     def _infer(self, windows, step, losses, out):
         """Run ``infer`` over all windows, in pieces that leave Ctrl-C a chance."""
@@ -206,6 +208,7 @@ class Engine:
             began = time.perf_counter()
             self._together(
                 self._kernels.infer,
+                self._forward_plan,
                 piece,
                 step._replace(tape=False),
                 losses[first // rows : first // rows + blocks],

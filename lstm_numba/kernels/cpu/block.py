@@ -16,7 +16,7 @@ from .recurrent import layer_backward, layer_forward
 
 
 @subkernel
-def _gather(plan, windows, first, valid, work):
+def gather(plan, windows, first, valid, work):
     """Copy windows from the series into the tape, each target's history shifted and scaled."""
     layer = layer_at(plan, 0)
     for r in range(ROWS):
@@ -63,9 +63,15 @@ def reset_states(plan, work):
 def block_forward(plan, params, packed, windows, first, valid, work, keep_tape):
     """Forecast windows ``first`` to ``first + valid`` - 1, at most ROWS; see ``head_forward``."""
     reset_states(plan, work)
-    _gather(plan, windows, first, valid, work)
+    gather(plan, windows, first, valid, work)
     for k in range(len(plan.layers)):
         layer_forward(plan.cell, layer_at(plan, k), 0, plan.seq_len, packed, work, keep_tape)
+    block_head(plan, params, windows, first, valid, work)
+
+
+@subkernel
+def block_head(plan, params, windows, first, valid, work):
+    """Forecast from the states after the newest step; see ``head_forward``."""
     head_forward(plan, params, plan.seq_len, work)
     for r in range(valid):
         add_known(plan, params, windows.inputs, windows.target_starts[first + r], r, work)
@@ -109,9 +115,15 @@ def layers_backward(plan, steps, dy_given, packed, work, partial):
 
 
 @subkernel
-def block_backward(plan, packed, windows, first, valid, work, partial):
-    """Add the gradients of a block to ``partial``, from the tape and dout left in ``work``."""
+def block_head_backward(plan, packed, windows, first, valid, work, partial):
+    """Add the gradients of the head to ``partial``; put that of the newest state in ``plan.dh``."""
     head_backward(plan, packed, plan.seq_len, plan.dh, work, partial)
     for r in range(valid):
         known_backward(plan, windows.inputs, windows.target_starts[first + r], r, work, partial)
+
+
+@subkernel
+def block_backward(plan, packed, windows, first, valid, work, partial):
+    """Add the gradients of a block to ``partial``, from the tape and dout left in ``work``."""
+    block_head_backward(plan, packed, windows, first, valid, work, partial)
     layers_backward(plan, plan.seq_len, False, packed, work, partial)

@@ -38,11 +38,24 @@ class Staged(NamedTuple):
     partial: int
 
 
+class InStep(NamedTuple):
+    """A step multiplies what comes from below, x and h with the weights."""
+
+    unused: int = 0
+
+
+class BeforeStep(NamedTuple):
+    """A step finds the products with h and with what comes from below in ``Layer.sums``."""
+
+    unused: int = 0
+
+
 class LSTM(NamedTuple):
     """Slots i, f, g, o; weights in this order, as in torch and Keras."""
 
     acts: Any = Standard()
     stage: Any = Plain()
+    products: Any = InStep()
     gates: int = 4
     slots: int = 4
     h_slot: int = 0

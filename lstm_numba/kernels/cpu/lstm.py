@@ -2,21 +2,13 @@
 
 from ..cells import lstm_cell, lstm_cell_grad
 from ..tile import ROWS, lanes, load, quarters, store, zeros
-from .products import add_product
+from .products import gate_sums
 
 
 def step_forward(cell, layer, t, j, packed, work, keep_tape, h_at, h_row):
     """z[t] = [x[t], 1, h[t]] w;  gates[t], c[t+1], h[t+1] = lstm_cell(z[t], c[t])"""
     width, units = lanes(work), layer.units
-    below = layer.tape_below + t * ROWS * layer.row_below
-    own = layer.tape + t * ROWS * layer.row
-    w = layer.w + 4 * j * (layer.below + layer.own)
-    w_own = w + 4 * width * layer.below
-
-    z = zeros(work, ROWS, 4)
-    z = add_product(z, work, below, layer.row_below, 1, layer.below, packed, w, 4 * width)
-    inputs = own + layer.first_own
-    z = add_product(z, work, inputs, layer.row, 1, layer.own, packed, w_own, 4 * width)
+    z = gate_sums(cell.products, zeros(work, ROWS, 4), 4, layer, t, j, packed, work)
     zi, zf, zg, zo = quarters(z)
 
     c_prev_at = layer.c + (t * ROWS * units if keep_tape else 0) + j

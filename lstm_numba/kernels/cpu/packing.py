@@ -6,6 +6,8 @@ from ..jit import subkernel
 from ..tile import lanes, load, store
 from .cell import ONE_GATE, CoupledLSTM, Gates, GRUResetBefore, PeepholeLSTM, Plain
 from .gru_reset_before import CANDIDATE, RESET_UPDATE
+from .matrix_unit import NoUnit
+from .packing_parts import pack_parts
 from .plan import layer_at
 
 
@@ -150,9 +152,25 @@ def _pack_head(plan, params, packed, part, parts):
                 packed[place + lane] = params[source] if j < plan.hidden else 0
 
 
+def pack_for_unit(unit, layer, packed, part, parts):
+    """Pack the weights of a layer for the matrix unit, if it is used."""
+
+
+@overload(pack_for_unit, jit_options={"forceinline": True})
+def _pack_for_unit(unit, layer, packed, part, parts):
+    def nothing(unit, layer, packed, part, parts):
+        pass
+
+    def on_unit(unit, layer, packed, part, parts):
+        pack_parts(unit.cell, layer, packed, part, parts)
+
+    return nothing if unit.instance_class is NoUnit else on_unit
+
+
 @subkernel
 def pack_weights(plan, params, packed, part, parts):
     """Do one of ``parts`` parts of the packing of a network."""
     for k in range(len(plan.layers)):
         pack_layer(plan.cell, layer_at(plan, k), params, packed, part, parts)
+        pack_for_unit(plan.unit, layer_at(plan, k), packed, part, parts)
     _pack_head(plan, params, packed, part, parts)

@@ -29,6 +29,7 @@ import numpy as np
 from ..jit import subkernel
 from ..tile import ROWS, VECTOR_BYTES
 from .cell import CELLS, CoupledLSTM, GRUResetBefore, PeepholeLSTM
+from .matrix_unit import GROUP_ROWS, NoUnit, make_matrix_unit, place_parts, trains_on_unit
 
 
 class Layer(NamedTuple):
@@ -55,21 +56,32 @@ class Layer(NamedTuple):
     partial_below: int
     partial_x: int
     partial_own: int
+    w_parts: int  # for the matrix unit, see ``matrix_unit.py``
+    w_back_h_parts: int
+    w_back_x_parts: int
+    sums: int
+
+
+@subkernel
+def layer_of(t):
+    """Return the layer that a row of a table holds, so that one type serves any number of them."""
+    a = t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11]
+    b = t[12], t[13], t[14], t[15], t[16], t[17], t[18], t[19], t[20], t[21], t[22], t[23], t[24]
+    return Layer(*a, *b)
 
 
 @subkernel
 def layer_at(plan, k):
-    """Return layer ``k``; a row of a table, so that one type serves any number of layers."""
-    t = plan.layers[k]
-    a = t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9]
-    b = t[10], t[11], t[12], t[13], t[14], t[15], t[16], t[17], t[18], t[19], t[20]
-    return Layer(*a, *b)
+    """Return layer ``k``."""
+    return layer_of(plan.layers[k])
 
 
 class Plan(NamedTuple):
     """A network: its sizes, and where all but the layers lies."""
 
     cell: Any  # a value of CELLS
+    unit: Any  # NoUnit or MatrixUnit
+    chunk_rows: int  # rows of a batch that pay for partial gradients of their own
     seq_len: int
     features: int
     hidden: int
@@ -180,9 +192,14 @@ def make_layer(cell, places, seq_len, features, hidden, outs, params, below=0, t
         w_back_h=places.packed.take(columns * outs_up),
         w_back_x=places.packed.take(columns * round_up(below, lanes)),
         params=params,
-        partial_below=partial.take(round_up(below, ROWS) * columns),
+        # The matrix unit adds whole vectors of rows.
+        partial_below=partial.take(round_up(below, lanes) * columns),
         partial_x=partial.take(round_up(x, ROWS) * columns),
-        partial_own=partial.take(round_up(own, ROWS) * columns),
+        partial_own=partial.take(round_up(own, lanes) * columns),
+        w_parts=0,
+        w_back_h_parts=0,
+        w_back_x_parts=0,
+        sums=0,
     )
     return layer, params + rows * cell.gates * hidden
 
@@ -209,9 +226,16 @@ def place_cell(cell, places, seq_len, layer, params):
     return cell, params
 
 
-def make_plan(network, lanes):
-    """Return the ``Plan`` of a network, for vectors of ``lanes`` numbers."""
+def make_plan(network, lanes, batch_size=0):
+    """Return the ``Plan`` of a network, for vectors of ``lanes`` numbers.
+
+    It may be trained on batches of ``batch_size``, which decides about the matrix unit.
+    """
     cell = CELLS[network.cell]
+    on_unit = trains_on_unit(network, lanes, batch_size)
+    if on_unit:
+        # The unit multiplies h: x and its bias stand apart.
+        cell = cell._replace(x_apart=1, h_bias=0)
     hidden, seq_len, horizon = network.hidden_size, network.seq_len, network.horizon
     units, steps = round_up(hidden, lanes), round_up(horizon, lanes)
     outputs = horizon * network.targets
@@ -229,13 +253,21 @@ def make_plan(network, lanes):
         layer, params = make_layer(
             cell, places, seq_len, features, hidden, hidden, params, below, tape_below
         )
-        layers.append(layer)
+        layers.append(place_parts(cell, places, layer) if on_unit else layer)
 
     head = params
     skip = head + (1 + hidden) * outputs
     future = skip + (seq_len * horizon if network.skip else 0)
+    head_back = packed.take(units * outputs)
+    dh, dc = work.take(ROWS * units), work.take(ROWS * units)
+    dy = work.take(seq_len * ROWS * units if dy_given else 0)
+    out = work.take(ROWS * network.targets * steps)
+    shift, scale = work.take(ROWS * network.targets), work.take(ROWS * network.targets)
+    unit = make_matrix_unit(cell, layers, seq_len, work) if on_unit else NoUnit()
     return Plan(
         cell=cell,
+        unit=unit,
+        chunk_rows=GROUP_ROWS if on_unit else 2 * ROWS,
         seq_len=seq_len,
         features=network.features,
         hidden=hidden,
@@ -250,14 +282,14 @@ def make_plan(network, lanes):
         skip_params=skip,
         future_params=future,
         n_params=future + network.targets * network.future,
-        head_back=packed.take(units * outputs),
+        head_back=head_back,
         n_packed=packed.size,
-        dh=work.take(ROWS * units),
-        dc=work.take(ROWS * units),
-        dy=work.take(seq_len * ROWS * units if dy_given else 0),
-        out=work.take(ROWS * network.targets * steps),
-        shift=work.take(ROWS * network.targets),
-        scale=work.take(ROWS * network.targets),
+        dh=dh,
+        dc=dc,
+        dy=dy,
+        out=out,
+        shift=shift,
+        scale=scale,
         # The work of two threads must not share a cache line.
         n_work=work.size + 4 * ROWS * lanes,
         partial_head=partial.take(round_up(1 + hidden, ROWS) * network.targets * steps),

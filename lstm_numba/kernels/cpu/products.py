@@ -1,8 +1,9 @@
 """Matrix products on register tiles: the three that a recurrent layer needs."""
 
-from numba.extending import register_jitable
+from numba.extending import overload, register_jitable
 
 from ..tile import ROWS, lanes, load, load_like, outer_add, store
+from .cell import InStep
 
 
 @register_jitable(forceinline=True)
@@ -47,13 +48,38 @@ def add_dz_product(cell, units, work, z, packed, w, columns, out):
 @register_jitable(forceinline=True)
 def add_layer_product(acc, gates, layer, t, j, packed, work):
     """acc + [x[t], 1, h[t]] w for one vector of units, from unit ``j`` on; ``gates`` in acc."""
-    width = lanes(work)
+    width, inputs = lanes(work), layer.x + layer.own
     below = layer.tape_below + t * ROWS * layer.row_below
-    own = layer.tape + t * ROWS * layer.row + layer.first_own
-    w = layer.w + gates * j * (layer.below + layer.own)
+    own = layer.tape + t * ROWS * layer.row + layer.first_x
+    w = layer.w + gates * j * (layer.below + inputs)
     w_own, step = w + gates * width * layer.below, gates * width
     acc = add_product(acc, work, below, layer.row_below, 1, layer.below, packed, w, step)
-    return add_product(acc, work, own, layer.row, 1, layer.own, packed, w_own, step)
+    return add_product(acc, work, own, layer.row, 1, inputs, packed, w_own, step)
+
+
+@register_jitable(forceinline=True)
+def add_given_product(acc, gates, layer, t, j, packed, work):
+    """As ``add_layer_product``, but only x[t] and 1 are multiplied here, the rest is given."""
+    width = lanes(work)
+    x = layer.tape + t * ROWS * layer.row + layer.first_x
+    w = layer.w + gates * (j * (layer.below + layer.x + layer.own) + width * layer.below)
+    acc = acc + load_like(acc, work, layer.sums, gates * width)
+    return add_product(acc, work, x, layer.row, 1, layer.x, packed, w, gates * width)
+
+
+def gate_sums(products, acc, gates, layer, t, j, packed, work):
+    """acc + [x[t], 1, h[t]] w, see ``add_layer_product``, by the type of ``products``."""
+
+
+@overload(gate_sums, jit_options={"forceinline": True})
+def _gate_sums(products, acc, gates, layer, t, j, packed, work):
+    def in_step(products, acc, gates, layer, t, j, packed, work):
+        return add_layer_product(acc, gates, layer, t, j, packed, work)
+
+    def before_step(products, acc, gates, layer, t, j, packed, work):
+        return add_given_product(acc, gates, layer, t, j, packed, work)
+
+    return in_step if products.instance_class is InStep else before_step
 
 
 @register_jitable(forceinline=True)

@@ -8,7 +8,7 @@ follow a step is in ``stage.py``.
 from numba.extending import overload
 
 from ..jit import subkernel
-from ..tile import ROWS, lanes
+from ..tile import ROWS, align_stack, lanes
 from . import gru, gru_reset_before, lstm, lstm_coupled, lstm_peephole, rnn
 from .cell import GRU, LSTM, CoupledLSTM, GRUResetBefore, PeepholeLSTM, SimpleRNN
 from .products import add_dz_product, add_weight_gradient
@@ -119,6 +119,7 @@ def layer_forward(cell, layer, first, last, packed, work, keep_tape):
     ``work`` holds x, and slot ``first`` of h and c; the rest is written. Without ``keep_tape`` only
     h is kept for all steps.
     """
+    align_stack()
     for t in range(first, last):
         h_at, h_row = h_of_step(cell.stage, layer, t)
         for j in range(0, layer.units, lanes(work)):
@@ -149,6 +150,7 @@ def layer_backward(
         Place of (seq_len, ROWS, inputs): out, the gradient of what the layer reads from below, if
         it does; -1 if nobody asks. May be ``dy`` where both have the same size.
     """
+    align_stack()
     units, outs = layer.units, layer.row - layer.h
     tile, of_h, tile_of_h = gates_of(cell, work)
     inputs = -(-layer.below // lanes(work)) * lanes(work)

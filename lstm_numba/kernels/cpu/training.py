@@ -9,12 +9,16 @@ between.
 from typing import NamedTuple
 
 import numpy as np
+from numba.extending import overload
 
 from ..jit import kernel, subkernel
 from ..tile import ROWS, lanes
 from ..updates import adam, adam_rate
+from .amx import configure, release
 from .block import block_backward, block_forward, block_loss, write_forecast
 from .gradients import add_chunks, norm_of_pieces, square_pieces, unpack_gradient
+from .group import train_group
+from .matrix_unit import GROUP_ROWS, NoUnit
 from .packing import pack_weights
 from .subnormals import flush_subnormals, restore_subnormals
 from .team import TICKET, atomic_add, atomic_write, meet
@@ -25,9 +29,9 @@ MAX_CHUNKS = 16
 
 
 @subkernel
-def chunks_of(n):
-    """Number of chunks of a batch of ``n`` rows: one for every two blocks, at most MAX_CHUNKS."""
-    return min(-(-n // (2 * ROWS)), MAX_CHUNKS)
+def chunks_of(n, chunk_rows=2 * ROWS):
+    """Number of chunks of a batch of ``n`` rows: at most MAX_CHUNKS, of ``chunk_rows`` or more."""
+    return min(-(-n // chunk_rows), MAX_CHUNKS)
 
 
 class Windows(NamedTuple):
@@ -67,29 +71,52 @@ class Step(NamedTuple):
     tape: bool  # keep what the backward pass needs
 
 
+def train_rows(unit, plan, windows, start, n, chunk, chunks, step, weight, buffers, work, partial):
+    """Take the rows of one chunk forward and back, by blocks or by groups; return their losses."""
+
+
+@overload(train_rows)
+def _train_rows(unit, plan, windows, start, n, chunk, chunks, step, weight, buffers, work, partial):
+    def by_blocks(
+        unit, plan, windows, start, n, chunk, chunks, step, weight, buffers, work, partial
+    ):
+        blocks = -(-n // ROWS)
+        total = 0.0
+        for block in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
+            first, valid = start + block * ROWS, min(ROWS, n - block * ROWS)
+            block_forward(
+                plan, buffers.params, buffers.packed, windows, first, valid, work, step.tape
+            )
+            total += block_loss(
+                plan, windows, first, valid, step.loss, step.huber_delta, weight, work
+            )
+            block_backward(plan, buffers.packed, windows, first, valid, work, partial)
+        return total
+
+    def by_groups(
+        unit, plan, windows, start, n, chunk, chunks, step, weight, buffers, work, partial
+    ):
+        groups = -(-n // GROUP_ROWS)
+        total = 0.0
+        configure()
+        for group in range(chunk * groups // chunks, (chunk + 1) * groups // chunks):
+            first, valid = start + group * GROUP_ROWS, min(GROUP_ROWS, n - group * GROUP_ROWS)
+            total += train_group(plan, windows, first, valid, step, weight, buffers, work, partial)
+        release()
+        return total
+
+    return by_blocks if unit.instance_class is NoUnit else by_groups
+
+
 @subkernel
 def _train_chunk(plan, windows, start, n, chunk, chunks, step, buffers, work):
     """Take one chunk of a batch of ``n`` windows forward and back; return its sum of losses."""
     partial = buffers.partials[chunk * plan.n_partial : (chunk + 1) * plan.n_partial]
     partial[:] = 0
     weight = 1.0 / (n * plan.horizon * plan.targets)
-    blocks = -(-n // ROWS)
-    total = 0.0
-    for block in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-        first, valid = start + block * ROWS, min(ROWS, n - block * ROWS)
-        block_forward(
-            plan,
-            buffers.params,
-            buffers.packed,
-            windows,
-            first,
-            valid,
-            work,
-            step.tape,
-        )
-        total += block_loss(plan, windows, first, valid, step.loss, step.huber_delta, weight, work)
-        block_backward(plan, buffers.packed, windows, first, valid, work, partial)
-    return total
+    return train_rows(
+        plan.unit, plan, windows, start, n, chunk, chunks, step, weight, buffers, work, partial
+    )
 
 
 @subkernel
@@ -161,7 +188,7 @@ def train_batches(
     for batch in range(first, last):
         start = batch * batch_size
         n = min(batch_size, len(windows.starts) - start)
-        chunks = chunks_of(n)
+        chunks = chunks_of(n, plan.chunk_rows)
 
         pack_weights(plan, buffers.params, buffers.packed, rank, size)
         if rank == 0:
