@@ -86,15 +86,20 @@ def _warm_windows(network, device="cpu"):
     params = _trained(network, windows, device)
     network.predict(params, windows, device=device)
     if device == "cpu":
-        # Wide networks in large batches may be trained with other kernels.
-        wide = dataclasses.replace(network, hidden_size=64)
-        _trained(wide, _windows_of(wide, 16))
+        _trained(_wide(network), _windows_of(network, 16))
 
 
 def _warm_local(network):
-    params = network.init(np.random.default_rng(0))[None]
-    limits, seeds = np.array([[0, 1, 1, 2]]), np.zeros(1, np.uint64)
-    train_many(network, params, _windows_of(network), limits, max_epochs=1, seeds=seeds)
+    for model, n in ((network, 1), (_wide(network), 16)):
+        params = model.init(np.random.default_rng(0))[None]
+        limits, seeds = np.array([[0, n, n, n + 1]]), np.zeros(1, np.uint64)
+        windows = _windows_of(model, n + 1)
+        train_many(model, params, windows, limits, max_epochs=1, seeds=seeds)
+
+
+def _wide(network):
+    """A network that may be trained with other kernels, in batches of 16."""
+    return dataclasses.replace(network, hidden_size=64)
 
 
 def _warm_stateful(network):

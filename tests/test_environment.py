@@ -11,6 +11,7 @@ from scripts import ROOT, finish, run_python, start_python
 
 import lstm_numba
 from lstm_numba.kernels import jit
+from lstm_numba.kernels.cpu import amx
 
 X = np.arange(4.0)
 
@@ -135,7 +136,11 @@ EVERYTHING = """
     model = LSTMForecaster(2, **options, stateful=True).fit(y)
     model.update(y[:3]).predict()
     model.stream().step(0.0)
-    LSTMForecaster(2, **options, scope="local").fit(np.stack([y, y], axis=1)).predict()
+    panel = np.stack([y, y], axis=1)
+    LSTMForecaster(2, **options, scope="local").fit(panel).predict()
+    options["hidden_size"] = 64
+    LSTMForecaster(2, **options).fit(y).predict()
+    LSTMForecaster(2, **options, scope="local").fit(panel).predict()
     layer = LSTM(3, 17, 2, bidirectional=True, n_jobs=2)
     out, state = layer(np.ones((9, 4, 3)), lengths=[4, 1, 2, 3, 4, 4, 4, 4, 4], training=True)
     layer.backward(out, state)
@@ -170,7 +175,8 @@ def counted(code, **environment):
 def test_every_kernel_comes_back_from_the_disk():
     counted(FITS)
     found = counted(FITS)
-    assert found["train_batches"] == found["infer"] == [3, 0]
+    assert found["infer"] == [3, 0]
+    assert found["train_batches"] == [3 + amx.available(), 0]
     assert {compiled for _, compiled in found.values()} == {0}, found
     assert not list((ROOT / "lstm_numba").rglob("*.nb[ic]"))  # e02
 

@@ -9,7 +9,7 @@ import pytest
 from numba import njit
 
 from lstm_numba.kernels.cpu import amx, make_plan
-from lstm_numba.kernels.cpu.bfloat16 import three_parts, transpose
+from lstm_numba.kernels.cpu.bfloat16 import three_parts
 from lstm_numba.kernels.cpu.matrix_unit import MatrixUnit, NoUnit
 from lstm_numba.kernels.tile import load, store
 from lstm_numba.nn.engine import Engine, make_step
@@ -42,11 +42,6 @@ def _in_parts(x, parts):
     store(parts, 32, 16, x3)
 
 
-@njit
-def _transposed(x, y):
-    store(y, 0, 16, transpose(load(x, 0, 16, 16, 1)))
-
-
 @full_vectors
 def test_three_bfloat16_hold_a_float32():
     rng = np.random.default_rng(0)
@@ -66,14 +61,6 @@ def test_parts_of_what_is_not_finite_are_not_finite():
     for value in (np.inf, -np.inf, np.nan):
         _in_parts(np.full(16, value, np.float32), parts.reshape(-1))
         assert not np.isfinite(parts.sum(0)).any()
-
-
-@full_vectors
-def test_transpose():
-    x = np.arange(256, dtype=np.float32)
-    y = np.empty_like(x)
-    _transposed(x, y)
-    assert np.array_equal(y.reshape(16, 16), x.reshape(16, 16).T)
 
 
 def _problem(size, dtype):

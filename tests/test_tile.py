@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numba import njit
 
+from lstm_numba.kernels.cpu.transpose import load_square, transpose
 from lstm_numba.kernels.tile import (
     VECTOR_BYTES,
     halves,
@@ -102,3 +103,17 @@ def test_vectors_have_lengths_that_registers_have(vectors):
     lengths = {int(n) for n in re.findall(r"<(\d+) x float>", llvm)}
     assert lengths
     assert all(n & (n - 1) == 0 for n in lengths)
+
+
+@njit
+def transposed(a, out):
+    store(out, 0, lanes(a), transpose(load_square(a, 0, lanes(a) + 1)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_square_tile_is_transposed(dtype):
+    n = VECTOR_BYTES // np.dtype(dtype).itemsize
+    a = np.arange(n * (n + 1), dtype=dtype).reshape(n, n + 1)
+    out = np.zeros((n, n), dtype)
+    transposed(a.ravel(), out.ravel())
+    np.testing.assert_array_equal(out, a[:, :n].T)

@@ -229,6 +229,8 @@ with_sign_of = elementwise(lambda b, x, y: b.call(_declare(b, "copysign", x.type
 at_most = elementwise(lambda b, x, bound: b.select(b.fcmp_ordered("<", bound, x), bound, x), 2)
 at_least = elementwise(lambda b, x, bound: b.select(b.fcmp_ordered(">", bound, x), bound, x), 2)
 
+square_root = elementwise(lambda b, x: b.call(_declare(b, "sqrt", x.type, 1), [x]), 1)
+
 # A NaN in x counts as not positive.
 where_positive = elementwise(
     lambda b, x, y, z: b.select(b.fcmp_ordered(">", x, ir.Constant(x.type, None)), y, z), 3
@@ -294,7 +296,7 @@ power_of_two = elementwise(_emit_power_of_two, 1)
 # making, reading and writing tiles
 
 
-def _read(context, builder, tile, array_type, array, start, stride):
+def read_rows(context, builder, tile, array_type, array, start, stride):
     """Return the tile whose row r is read at ``start + r * stride``."""
 
     def one(k):
@@ -335,7 +337,7 @@ def load(typing_context, array, start, stride, rows, vectors):
     tile = Tile(array.dtype, rows.literal_value, vectors.literal_value)
 
     def codegen(context, builder, signature, args):
-        return _read(context, builder, tile, array, *args[:3])
+        return read_rows(context, builder, tile, array, *args[:3])
 
     return tile(array, types.intp, types.intp, rows, vectors), codegen
 
@@ -345,7 +347,7 @@ def load_like(typing_context, tile, array, start, stride):
     """Tile of the shape of ``tile`` whose row r is read at ``start + r * stride``."""
 
     def codegen(context, builder, signature, args):
-        return _read(context, builder, tile, array, *args[1:])
+        return read_rows(context, builder, tile, array, *args[1:])
 
     return tile(tile, array, types.intp, types.intp), codegen
 

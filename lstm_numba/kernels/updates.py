@@ -1,8 +1,10 @@
-"""Optimizers: one weight, one step."""
+"""Optimizers: one step, of one weight or of a tile of them."""
 
 import math
 
 from numba.extending import register_jitable
+
+from .tile import square_root
 
 
 @register_jitable(forceinline=True)
@@ -15,9 +17,9 @@ def adam(weight, gradient, mean, square, rate, blend1, blend2, epsilon, decay):
     Kingma & Ba (2015); Loshchilov & Hutter (2019). The corrections for the zero start of m and v
     are part of the rate α and of ε, see ``adam_rate``. ``blend1`` is 1 − β₁, ``blend2`` 1 − β₂.
     """
-    mean += blend1 * (gradient - mean)
-    square += blend2 * (gradient * gradient - square)
-    weight -= decay * weight + rate * mean / (math.sqrt(square) + epsilon)
+    mean = mean + blend1 * (gradient - mean)
+    square = square + blend2 * (gradient * gradient - square)
+    weight = weight - (decay * weight + rate * mean / (square_root(square) + epsilon))
     return weight, mean, square
 
 

@@ -10,7 +10,6 @@ from numba.extending import register_jitable
 from ..jit import subkernel
 from ..tile import ROWS, align_stack, lanes, load, load_like, store, zeros
 from . import amx
-from .bfloat16 import transpose
 from .block import block_head, block_head_backward, block_loss, gather, reset_states
 from .plan import layer_at, layer_of
 from .products import add_weight_gradient
@@ -27,6 +26,7 @@ from .six_products import (
     write_sums,
 )
 from .stage import h_of_step
+from .transpose import load_square, transpose
 
 # forward
 
@@ -162,7 +162,7 @@ def _write_inputs(unit, k, blocks, start, stop, is_below, work):
                 )  # fmt: skip
             for part in range(PARTS):
                 to = at + part * TILE
-                store(work, to, width, transpose(load(work, to, width, 16, 1)))
+                store(work, to, width, transpose(load_square(work, to, width)))
 
 
 @subkernel

@@ -3,12 +3,13 @@
 from numba.extending import overload, register_jitable
 
 from ..jit import subkernel
-from ..tile import lanes, load, store
+from ..tile import align_stack, lanes, load, store
 from .cell import ONE_GATE, CoupledLSTM, Gates, GRUResetBefore, PeepholeLSTM, Plain
 from .gru_reset_before import CANDIDATE, RESET_UPDATE
 from .matrix_unit import NoUnit
 from .packing_parts import pack_parts
 from .plan import layer_at
+from .transpose import load_square, transpose
 
 
 @subkernel
@@ -33,25 +34,39 @@ def _pack_forward(gates, hidden, inputs, turned, turn, params, start, packed, pl
 
 
 @subkernel
+def _pack_square(params, source, stride, columns, rows, packed, to, width_of_panel):
+    """Transpose one vector of columns by one of rows, of which only some may be there."""
+    width = lanes(params)
+    if columns >= width and rows >= width:
+        square = load_square(params, source, stride)
+        store(packed, to, width_of_panel, transpose(square))
+        return
+    for lane in range(width):
+        for column in range(width):
+            inside = lane < rows and column < columns
+            value = params[source + column * stride + lane] if inside else 0
+            packed[to + lane * width_of_panel + column] = value
+
+
+@subkernel
 def _pack_transposed(gates, hidden, turn, params, start, columns, packed, place, part, parts):
     """w_back: transpose ``columns`` rows of the weight matrix into panels of 4, 2 or 1 vectors."""
-    width, n_gates = lanes(params), gates.gates
+    align_stack()
+    width, n_gates, stride = lanes(params), gates.gates, gates.of * hidden
     units, padded = -(-hidden // width) * width, -(-columns // width) * width
     n = 0
     while n < padded:
         left = (padded - n) // width
         panel = width * (4 if left >= 4 else 2 if left >= 2 else 1)
         for block in range(part, units // width, parts):
+            j = block * width
             for slot in range(n_gates):
                 gate = gates.first + (slot + turn) % n_gates
-                for lane in range(width):
-                    j = block * width + lane
-                    q = (block * n_gates + slot) * width + lane
-                    to = place + n * n_gates * units + q * panel
-                    for column in range(panel):
-                        inside = j < hidden and n + column < columns
-                        source = start + ((n + column) * gates.of + gate) * hidden + j
-                        packed[to + column] = params[source] if inside else 0
+                to = place + n * n_gates * units + (block * n_gates + slot) * width * panel
+                for column in range(n, n + panel, width):
+                    source = start + column * stride + gate * hidden + j
+                    there = columns - column, hidden - j
+                    _pack_square(params, source, stride, *there, packed, to + column - n, panel)
         n += panel
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numba.extending import overload
 
 from ..jit import kernel, subkernel
-from ..tile import ROWS, lanes
+from ..tile import ROWS, lanes, load, store
 from ..updates import adam, adam_rate
 from .amx import configure, release
 from .block import block_backward, block_forward, block_loss, write_forecast
@@ -146,18 +146,23 @@ def clip_and_update(plan, step, steps_done, buffers, rank, size, shared):
     rate, epsilon = real(rate), real(epsilon)
     blend1, blend2 = real(1.0 - step.beta1), real(1.0 - step.beta2)
     decay = real(step.learning_rate * step.weight_decay)
-    for k in range(n * rank // size, n * (rank + 1) // size):
-        buffers.params[k], buffers.mean[k], buffers.square[k] = adam(
-            buffers.params[k],
-            clip * buffers.gradient[k],
-            buffers.mean[k],
-            buffers.square[k],
+    vectors = -(-n // width)
+    for vector in range(vectors * rank // size, vectors * (rank + 1) // size):
+        k = vector * width
+        weight, mean, square = adam(
+            load(buffers.params, k, 0, 1, 1),
+            clip * load(buffers.gradient, k, 0, 1, 1),
+            load(buffers.mean, k, 0, 1, 1),
+            load(buffers.square, k, 0, 1, 1),
             rate,
             blend1,
             blend2,
             epsilon,
             decay,
         )
+        store(buffers.params, k, 0, weight)
+        store(buffers.mean, k, 0, mean)
+        store(buffers.square, k, 0, square)
     meet(shared, size)
 
 

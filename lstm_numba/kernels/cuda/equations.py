@@ -43,7 +43,20 @@ def tanh(x):
 # What tells a standard cell from others when a CPU kernel is compiled tells nothing here.
 STANDARD = 0
 
-_SCALAR = {"like": like, "fma": fma, "sigmoid": sigmoid, "tanh": tanh}
+
+@on_device
+def square_root(x):
+    """√x"""
+    return math.sqrt(x)
+
+
+_SCALAR = {
+    "like": like,
+    "fma": fma,
+    "sigmoid": sigmoid,
+    "tanh": tanh,
+    "square_root": square_root,
+}
 
 
 def _for_device(function):
