@@ -192,10 +192,10 @@ def make_layer(cell, places, seq_len, features, hidden, outs, params, below=0, t
         w_back_h=places.packed.take(columns * outs_up),
         w_back_x=places.packed.take(columns * round_up(below, lanes)),
         params=params,
-        # The matrix unit adds whole vectors of rows.
-        partial_below=partial.take(round_up(below, lanes) * columns),
+        # The vector units add ROWS rows at once, the matrix unit as many as a vector has lanes.
+        partial_below=partial.take(round_up(round_up(below, lanes), ROWS) * columns),
         partial_x=partial.take(round_up(x, ROWS) * columns),
-        partial_own=partial.take(round_up(own, lanes) * columns),
+        partial_own=partial.take(round_up(round_up(own, lanes), ROWS) * columns),
         w_parts=0,
         w_back_h_parts=0,
         w_back_x_parts=0,
