@@ -41,10 +41,10 @@ def launches(host):
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({}, 14),
-        ({"num_layers": 2}, 21),
-        ({"cell": "gru"}, 14),
-        ({"skip": True, "future": 1}, 17),
+        ({}, 11),
+        ({"num_layers": 2}, 18),
+        ({"cell": "gru"}, 11),
+        ({"skip": True, "future": 1}, 13),
     ],
 )
 def test_launches_of_a_training_step(options, expected, host):

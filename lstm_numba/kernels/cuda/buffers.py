@@ -144,15 +144,12 @@ def shapes_of(network, batch, training):
     """Return the shape of each array by name, for one model."""
     cell, units = CELLS[network.cell], units_of(network)
     seq_len, hidden, layers = network.seq_len, network.hidden_size, network.num_layers
-    outputs = network.targets, network.horizon
     shapes = {
         "x": (seq_len, batch, network.features + 1),
         "history": (seq_len, batch, network.targets),
         "shift": (batch, network.targets),
         "scale": (batch, network.targets),
-        "parts": (2 if network.skip else 1, batch, *outputs),
-        "losses": (batch * math.prod(outputs),),
-        "dout": (batch, *outputs),
+        "dout": (batch, network.targets * network.horizon),
     }
     for k in range(layers):
         shapes[f"h{k}"] = (seq_len + 1, batch, hidden + 2)
@@ -162,8 +159,9 @@ def shapes_of(network, batch, training):
             shapes[f"packed_x{k}"] = (4 * hidden * (hidden if k else network.features),)
         if network.cell == "lstm":
             shapes[f"c{k}"] = (seq_len + 1, batch, hidden)
-        if training:
-            shapes[f"dy{k}"] = (1 if k == layers - 1 else seq_len, batch, hidden)
+        if training and k < layers - 1:
+            shapes[f"dy{k}"] = (seq_len, batch, hidden)
+    shapes[f"dy{layers - 1}"] = (1, batch, hidden)
     if training:
         n = network.layout.size
         shapes |= {"carry": (batch, hidden), "gradient": (n,), "mean": (n,), "square": (n,)}

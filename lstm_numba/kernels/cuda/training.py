@@ -8,13 +8,13 @@ import numpy as np
 
 from .device import allocate, to_device
 from .gru import gru_backward, gru_forward
-from .head import future_gradient, score_forecast, write_forecast
+from .head import ROWS, future_gradient, score_forecast, write_forecast
 from .lstm import lstm_backward, lstm_forward
 from .product import product
 from .resident import backward_kernel, blocks_of_samples, forward_kernel, pack_weights
 from .rnn import rnn_backward, rnn_forward
 from .rows import blocks_of_rows
-from .sums import THREADS, sum_into
+from .sums import THREADS
 from .turns import make_turns
 from .updates import add_chunks, clip_and_update, copy_models
 from .windows import gather
@@ -24,35 +24,14 @@ _BACKWARD = {"lstm": lstm_backward, "gru": gru_backward, "rnn": rnn_backward}
 
 
 def _forward(buffers, windows, turn):
-    """Gather the windows, run the layers and the head's products."""
+    """Gather the windows, run the layers."""
     network, batch = buffers.network, buffers.batch
-    seq_len, hidden = network.seq_len, network.hidden_size
     gather[turn.threads(batch * max(network.features, network.targets))](
         turn.models, turn.at, turn.spans, windows.inputs, windows.starts, buffers.norm,
         buffers.x, buffers.history, buffers.shift, buffers.scale
     )  # fmt: skip
     for k in range(network.num_layers):
         _layer_forward(buffers, k, turn)
-
-    outputs = network.targets * network.horizon
-    parts = buffers.flat("parts")
-    last, at = _last_state(buffers)
-    product(
-        turn,
-        (batch, outputs, 1 + hidden),
-        (last, (at, hidden + 2, 1)),
-        (buffers.params, (buffers.place("head.bias"), outputs, 1)),
-        (parts, (0, 0, outputs)),
-    )
-    if network.skip:
-        rows = batch * network.targets
-        product(
-            turn,
-            (rows, network.horizon, seq_len),
-            (buffers.flat("history"), (0, 1, rows)),
-            (buffers.params, (buffers.place("skip.weight"), network.horizon, 1)),
-            (parts, (batch * outputs, 0, network.horizon)),
-        )
 
 
 def _layer_forward(buffers, k, turn):
@@ -96,23 +75,30 @@ def _last_state(buffers):
 
 def _head_arguments(buffers, windows, turn):
     """Return what ``write_forecast`` and ``score_forecast`` begin with."""
-    future = buffers.network.future
-    weights_at = buffers.place("future.weight") if future else 0
+    network = buffers.network
+    places = (
+        buffers.place("head.bias"),
+        buffers.place("skip.weight") if network.skip else -1,
+        buffers.place("future.weight") if network.future else -1,
+    )
     return (
-        turn.models, turn.at, turn.spans, buffers.parts, buffers.params, weights_at, future,
-        windows.inputs, windows.target_starts, buffers.shift, buffers.scale
+        turn.models, turn.at, turn.spans, buffers.layers[-1].h, buffers.history, buffers.params,
+        places, network.future, windows.inputs, windows.target_starts, buffers.shift, buffers.scale
     )  # fmt: skip
 
 
 def _score(buffers, windows, turn, step, losses):
-    """Put the sums of the losses into ``losses[turn]``, and dout of their mean into the buffers."""
+    """Put the losses into ``losses[turn]``, dout of their mean and dy into the buffers."""
     real = np.dtype(buffers.network.dtype).type
-    score_forecast[turn.threads(buffers.losses.shape[1])](
+    score_forecast[(_blocks_of_losses(buffers), turn.count), THREADS](
         *_head_arguments(buffers, windows, turn),
         turn.rates, windows.targets, step.loss, real(step.huber_delta),
-        buffers.losses, buffers.dout
+        losses, buffers.dout, buffers.layers[-1].dy
     )  # fmt: skip
-    sum_into[(1, turn.count), THREADS](turn.models, buffers.losses, losses, turn.at)
+
+
+def _blocks_of_losses(buffers):
+    return -(-buffers.batch // ROWS)
 
 
 def _weight_gradient(buffers, turn, shape, a, b, at, columns):
@@ -122,19 +108,12 @@ def _weight_gradient(buffers, turn, shape, a, b, at, columns):
 
 
 def _head_backward(buffers, windows, turn):
-    """Take the head's weight gradients, and dh of the final state."""
+    """Take the head's weight gradients."""
     network, batch = buffers.network, buffers.batch
     hidden, horizon = network.hidden_size, network.horizon
     outputs = network.targets * horizon
     dout = buffers.flat("dout")
     last, at = _last_state(buffers)
-    product(
-        turn,
-        (batch, hidden, outputs),
-        (dout, (0, outputs, 1)),
-        (buffers.params, (buffers.place("head.weight"), 1, outputs)),
-        (buffers.flat(f"dy{network.num_layers - 1}"), (0, 0, hidden)),
-    )
     _weight_gradient(
         buffers,
         turn,
@@ -241,10 +220,11 @@ def _losses(buffers, spans, launch):
     A model that takes no part in a turn has 0 there.
     """
     network = buffers.network
-    losses = allocate({"losses": spans.shape[:2]}, network.dtype)["losses"]
+    shape = *spans.shape[:2], _blocks_of_losses(buffers)
+    losses = allocate({"losses": shape}, network.dtype)["losses"]
     launch(losses)
     per_window = 1.0 / (network.horizon * network.targets)
-    found = losses.copy_to_host().astype(np.float64) * per_window
+    found = losses.copy_to_host().sum(axis=2, dtype=np.float64) * per_window
     return np.where(spans[:, :, 1] > 0, found, 0.0)
 
 
@@ -303,7 +283,7 @@ def forecast(buffers, windows, spans):
     out = allocate({"out": shape}, network.dtype)["out"]
     for turn in make_turns(network, spans):
         _forward(buffers, windows, turn)
-        write_forecast[turn.threads(buffers.losses.shape[1])](
+        write_forecast[turn.threads(buffers.dout.shape[1] * buffers.dout.shape[2])](
             *_head_arguments(buffers, windows, turn), out
         )
         yield out.copy_to_host()
