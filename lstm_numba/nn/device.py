@@ -7,7 +7,6 @@ import operator
 import numpy as np
 
 from ..kernels import load
-from ..kernels.cpu import Windows
 from .engine import Engine
 
 # Device memory that a forecast of many windows may take at once, in bytes.
@@ -66,8 +65,8 @@ class _Mirror:
     """
 
     def __init__(self, to_device):
-        # Series and their targets, starts and target starts, of training and of validation.
-        self._copy = functools.lru_cache(maxsize=8)(lambda key: to_device(key.array, key.dtype))
+        # Series and their targets, of training and of validation.
+        self._copy = functools.lru_cache(maxsize=4)(lambda key: to_device(key.array, key.dtype))
 
     def __call__(self, array, dtype):
         return self._copy(_Same(array, np.dtype(dtype)))
@@ -120,8 +119,10 @@ class OnDevice:
             setattr(self, name, None)
 
     def _on_device(self, windows):
-        kinds = (self._network.dtype, np.int64, self._network.dtype, np.int64)
-        return Windows(*map(self._mirror, windows, kinds))
+        dtype = self._network.dtype
+        return windows._replace(
+            inputs=self._mirror(windows.inputs, dtype), targets=self._mirror(windows.targets, dtype)
+        )
 
 
 def _batches(n, batch_size, first=0, last=None):

@@ -7,9 +7,11 @@ import numpy as np
 
 from ..cpu.cell import CELLS
 from .device import allocate, free_bytes, to_device
+from .head import ROWS
 from .product import SIDE
 from .resident import order_of_columns, units_of
 from .sums import THREADS
+from .turns import Turns
 from .windows import NORMS
 
 # Parts of the sum over rows and steps in a weight gradient: enough blocks to fill a device.
@@ -64,6 +66,7 @@ class Buffers:
         self.layers = [self._layer(k) for k in range(network.num_layers)]
         if training:
             self.order = to_device(self._order(), np.int64)
+        self.turns = Turns(network, self.models, -(-batch // ROWS))
         self._begin()
 
     def __getattr__(self, name):
@@ -162,7 +165,9 @@ def shapes_of(network, batch, training):
         if training and k < layers - 1:
             shapes[f"dy{k}"] = (seq_len, batch, hidden)
     shapes[f"dy{layers - 1}"] = (1, batch, hidden)
-    if training:
+    if not training:
+        shapes["out"] = (batch, network.horizon, network.targets)
+    else:
         n = network.layout.size
         shapes |= {"carry": (batch, hidden), "gradient": (n,), "mean": (n,), "square": (n,)}
         shapes |= {"partials": (chunks_of(network, batch), n), "squares": (-(-n // THREADS),)}

@@ -10,6 +10,7 @@ from numba import cuda
 from .equations import on_device, pointwise_loss
 from .rows import model_of_block, times_columns, times_row
 from .sums import THREADS, sum_of_block
+from .turns import NOW, end_turn
 
 # Rows of the batch that a block of ``score_forecast`` takes.
 ROWS = 4
@@ -33,20 +34,21 @@ def _output(h, history, params, places, future, inputs, start, n, d, k, outputs)
 
 @cuda.jit
 def write_forecast(
-    models, at, spans, h, history, params, places, future, inputs, target_starts, shift, scale, out
+    models, counter, spans, h, history, params, places, future, inputs, target_starts, shift, scale,
+    out
 ):  # fmt: skip
     """out[model, n, k, d] = the forecast, shift and scale of its window undone; one thread each.
 
     Parameters
     ----------
-    models, at, spans                           of a ``Turn``
+    models, counter, spans                      of ``Turns``
     h, history                                  in: of the top layer; see ``Layer`` and ``gather``
     params : (models, n_params)                 in
     places : (3,) int                           where the weights of head, skip and covariates begin
     shift, scale : (models, batch, targets)     in
     """
-    model = model_of_block(models)
-    first, valid = spans[at, model, 0], spans[at, model, 1]
+    model, turn = model_of_block(models), counter[NOW]
+    first, valid = spans[turn, model, 0], spans[turn, model, 1]
     _, _, horizon, targets = out.shape
     thread = cuda.grid(1)
     n, d, k = thread // (targets * horizon), thread // horizon % targets, thread % horizon
@@ -57,18 +59,19 @@ def write_forecast(
             targets * horizon
         )  # fmt: skip
         out[model, n, k, d] = value * scale[model, n, d] + shift[model, n, d]
+    end_turn(counter)
 
 
 @cuda.jit
 def score_forecast(
-    models, at, spans, h, history, params, places, future, inputs, target_starts, shift, scale,
+    models, counter, spans, h, history, params, places, future, inputs, target_starts, shift, scale,
     rates, actual, kind, delta, losses, dout, dy
 ):  # fmt: skip
     """Sum up the losses of ROWS rows, and begin the gradient of the mean; one block for them.
 
     Parameters
     ----------
-    models, at, spans, rates                    of a ``Turn``
+    models, counter, spans, rates               of ``Turns``
     h to scale                                  as in ``write_forecast``
     actual : (time, targets)                    in: the series that are forecast
     kind, delta                                 see ``pointwise_loss``
@@ -77,8 +80,8 @@ def score_forecast(
     dy : (models, 1, batch, hidden)             out: gradients of the newest h
     """
     parts = cuda.shared.array(THREADS, dout.dtype)
-    model = model_of_block(models)
-    first, valid, weight = spans[at, model, 0], spans[at, model, 1], rates[at, model, 0]
+    model, turn = model_of_block(models), counter[NOW]
+    first, valid, weight = spans[turn, model, 0], spans[turn, model, 1], rates[turn, model, 0]
     _, batch, targets = shift.shape
     outputs, hidden = dout.shape[2], dy.shape[3]
     horizon = outputs // targets
@@ -103,21 +106,22 @@ def score_forecast(
         dout[model, n, output] = weight * derivative
     total = sum_of_block(parts, total)
     if cuda.threadIdx.x == 0:
-        losses[at, model, cuda.blockIdx.x] = total
+        losses[turn, model, cuda.blockIdx.x] = total
 
     # All of dout is there: threads have met to sum up.
     for item in range(cuda.threadIdx.x, rows * hidden, THREADS):
         n, j = row + item // hidden, item % hidden
         weights = places[0] + (1 + j) * outputs
         dy[model, 0, n, j] = times_row(dout[model, n], params[model], weights, 0, outputs)
+    end_turn(counter)
 
 
 @cuda.jit
-def future_gradient(models, at, spans, dout, inputs, target_starts, future, gradient, start):
+def future_gradient(models, counter, spans, dout, inputs, target_starts, future, gradient, start):
     """gradient[model, start + d future + column] = sum of dout v; one block each."""
     parts = cuda.shared.array(THREADS, dout.dtype)
-    model = model_of_block(models)
-    first, valid = spans[at, model, 0], spans[at, model, 1]
+    model, turn = model_of_block(models), counter[NOW]
+    first, valid = spans[turn, model, 0], spans[turn, model, 1]
     # One block for each of the weights, (targets, future).
     horizon = dout.shape[2] // (cuda.gridDim.x // future)
     d, column = cuda.blockIdx.x // future, cuda.blockIdx.x % future
