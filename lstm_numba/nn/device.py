@@ -13,8 +13,9 @@ from .engine import Engine
 _FORECAST_BYTES = 1 << 28
 
 # Multiply-adds of a batch's forward pass (windows x seq_len x weights) from which the GPU is taken:
-# a training step then costs a processor of 100 GFLOP/s some 6 ms, and the launches and the chain of
-# steps of a GPU 1 to 2 ms. An estimate, not a measurement.
+# a training step then costs a processor of 100 GFLOP/s some 6 ms, and the chain of steps of a GPU
+# less than 1 ms; what remains has to pay for compiling its kernels, some seconds a process. An
+# estimate, not a measurement: that is ``benchmarks.auto_device``.
 _WORTH_A_GPU = 100_000_000
 
 
@@ -29,8 +30,8 @@ def choose_device(device, network, n):
     """Return "cpu" or "cuda"; what "auto" means for a batch of ``n`` windows.
 
     The GPU, if one can be used and the batch is large enough: ``n * seq_len`` times the number of
-    weights reaches 10^8. Small work does not even look for a GPU. Streams with a state run on the
-    CPU alone.
+    weights reaches 10^8, which is estimated, not measured yet. Small work does not even look for a
+    GPU. Streams with a state run on the CPU alone.
 
     Raises
     ------
