@@ -4,6 +4,8 @@ On a device they then become one CUDA graph, which takes the host no longer to s
 launch. Where that fails they go on being made one by one.
 """
 
+from numba import cuda
+
 from .device import is_complete
 from .sums import THREADS
 
@@ -44,7 +46,7 @@ else:
 def graph_of(launches):
     """Return launches as one CUDA graph; None where that fails."""
     try:
-        device = Device()
+        device = Device(cuda.get_current_device().id)
         device.set_current()
         # Not yet the launches themselves: the builder's stream notes them.
         builder = device.create_graph_builder().begin_building()

@@ -261,10 +261,9 @@ def train_batches(buffers, windows, spans, step, steps_done, update=True):
     def add_launches(turn):
         _train(buffers, windows, step, update, turn)
 
-    turns = buffers.turns
-    key = "train", step, update, id(windows.inputs), id(windows.targets)
+    turns, kind = buffers.turns, ("train", step, update)
     for count, times in turns.load(windows, spans, step, steps_done):
-        turns.turn(key, count, add_launches).run(times)
+        turns.turn(kind, windows, count, add_launches).run(times)
     return turns.losses_of_call()
 
 
@@ -275,9 +274,9 @@ def score(buffers, windows, spans, step):
         _forward(buffers, windows, turn)
         _score(buffers, windows, turn, step)
 
-    turns, key = buffers.turns, ("score", step, id(windows.inputs), id(windows.targets))
+    turns, kind = buffers.turns, ("score", step)
     for count, times in turns.load(windows, spans):
-        turns.turn(key, count, add_launches).run(times)
+        turns.turn(kind, windows, count, add_launches).run(times)
     return turns.losses_of_call()
 
 
@@ -294,10 +293,10 @@ def forecast(buffers, windows, spans):
             *_head_arguments(buffers, windows, turn), buffers.out
         )  # fmt: skip
 
-    turns, key = buffers.turns, ("forecast", id(windows.inputs))
+    turns = buffers.turns
     for count, times in turns.load(windows, spans):
         for _ in range(times):
-            turns.turn(key, count, add_launches).run()
+            turns.turn(("forecast",), windows, count, add_launches).run()
             yield buffers.out.copy_to_host()
 
 

@@ -17,7 +17,7 @@ from .rows import is_first_thread
 # The two numbers of ``Turns.counter``: which turn comes next, and which is under way.
 NEXT, NOW = 0, 1
 # Kinds of turns whose launches are kept.
-_MOST_KEPT = 16
+_MOST_KEPT = 64
 
 
 @on_device
@@ -61,7 +61,8 @@ class Turns:
 
     def __init__(self, network, models, parts):
         self._network, self._models, self._parts = network, models, parts
-        self._room, self._windows, self._kept = (0, 0), (None, None), {}
+        self._room, self._kept = (0, 0), {}
+        self._starts = self._series = None, None
 
     def load(self, windows, spans, step=None, steps_done=None):
         """Begin a call.
@@ -89,10 +90,11 @@ class Turns:
         order = np.argsort(-taken.sum(axis=0), kind="stable")
         _copy(np.concatenate([[0, 0], order, spans.ravel()]), self._plan)
         _copy(self._rates(spans, taken, step, steps_done), self.rates)
-        if self._windows[0] is not windows.starts or self._windows[1] is not windows.target_starts:
-            _copy(windows.starts, self.starts)
-            _copy(windows.target_starts, self.target_starts)
-            self._windows = windows.starts, windows.target_starts
+        starts = windows.starts, windows.target_starts
+        if not _same(starts, self._starts):
+            _copy(starts[0], self.starts)
+            _copy(starts[1], self.target_starts)
+            self._starts = starts
         self._taken = taken
         counts = taken.sum(axis=1).tolist()
         return [(count, len(list(turns))) for count, turns in itertools.groupby(counts)]
@@ -112,7 +114,7 @@ class Turns:
         vars(self).update(allocate(numbers, self._network.dtype) | allocate(places, np.int64))
         self.counter, self.models = self._plan[:2], self._plan[2 : 2 + models]
         self.spans = self._plan[2 + models :].reshape((turns, models, 2))
-        self._windows = None, None
+        self._starts = None, None
 
     def _rates(self, spans, taken, step, steps_done):
         network = self._network
@@ -128,18 +130,25 @@ class Turns:
             rates[:, :, 1:] = np.array(table)[which.reshape(taken.shape)]
         return rates
 
-    def turn(self, key, count, add_launches):
-        """Return the ``Turn`` of ``count`` models; new ones get their launches from the callable.
+    def turn(self, kind, windows, count, add_launches):
+        """Return the ``Turn`` of ``count`` models; a new one gets its launches from the callable.
 
-        ``key`` tells the launches of one kind of turn from those of others.
+        Parameters
+        ----------
+        kind : tuple
+            What else than the series tells these launches from others.
+        windows : Windows
+            Inputs and targets on the device.
         """
-        if (key, count) not in self._kept:
-            if len(self._kept) == _MOST_KEPT:
-                self._kept.clear()
+        series = windows.inputs, windows.targets
+        if not _same(series, self._series) or len(self._kept) == _MOST_KEPT:
+            self._kept.clear()
+            self._series = series
+        if (kind, count) not in self._kept:
             turn = Turn(self.models, count)
             add_launches(turn)
-            self._kept[key, count] = turn
-        return self._kept[key, count]
+            self._kept[kind, count] = turn
+        return self._kept[kind, count]
 
     def losses_of_call(self):
         """Wait for the device; return the losses of windows, (turns, models) float64.
@@ -149,6 +158,10 @@ class Turns:
         taken, network = self._taken, self._network
         sums = self.losses[: len(taken)].copy_to_host().sum(axis=2, dtype=np.float64)
         return np.where(taken, sums / (network.horizon * network.targets), 0.0)
+
+
+def _same(arrays, others):
+    return all(array is other for array, other in zip(arrays, others, strict=True))
 
 
 def _copy(array, to):
