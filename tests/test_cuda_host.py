@@ -2,24 +2,15 @@
 
 import importlib.util
 import json
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
-from scripts import run_python
+from scripts import ROOT, run_python
 
-HEADERS = [
-    place / "cu13" / "include"
-    for package in ("numba_cuda", "nvidia")
-    if (found := importlib.util.find_spec(package))
-    for place in map(Path, found.submodule_search_locations)
-    if (place / "cu13" / "include" / "cuda.h").exists()
-]
 pytestmark = pytest.mark.skipif(
-    not HEADERS or not importlib.util.find_spec("numba_cuda") or not shutil.which("cc"),
-    reason="numba-cuda, the headers of CUDA 13 or a C compiler are not installed",
+    not all(map(importlib.util.find_spec, ("numba_cuda", "nvidia"))) or not shutil.which("cc"),
+    reason="the packages of lstm_numba[cuda] or a C compiler are not installed",
 )
 
 # Prints what the driver was asked to do, call by call.
@@ -57,24 +48,18 @@ CALLS = """
 
 
 @pytest.fixture(scope="module")
-def driver(tmp_path_factory):
-    """The folder of a libcuda that notes what it is asked to do."""
-    folder = tmp_path_factory.mktemp("driver")
-    source = Path(__file__).with_name("driver.c")
-    options = ["-shared", "-fPIC", f"-I{HEADERS[0]}", "-o", folder / "libcuda.so.1"]
-    subprocess.run(["cc", *options, source, "-ldl"], check=True)
-    return folder
+def environment(tmp_path_factory):
+    """Of a process that finds the driver."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT))
+        host_cuda = importlib.import_module("benchmarks.host_cuda")
+    return host_cuda.build_driver(tmp_path_factory.mktemp("driver"))
 
 
 @pytest.mark.parametrize("refused", [False, True])
-def test_turns_become_a_graph(refused, driver):
-    places = [str(driver), os.environ.get("LD_LIBRARY_PATH", "")]
-    out, err = run_python(
-        CALLS.format(refused=int(refused)),
-        NUMBA_ENABLE_CUDASIM="0",
-        LD_LIBRARY_PATH=os.pathsep.join(filter(None, places)),
-        PYTHONPATH=str(Path(__file__).parent),
-    )
+def test_turns_become_a_graph(refused, environment):
+    tests = str(Path(__file__).parent)
+    out, err = run_python(CALLS.format(refused=int(refused)), PYTHONPATH=tests, **environment)
     assert err == ""
     calls = json.loads(out)
     turn = [note for note in calls[0] if "copy" not in note][:18]
