@@ -124,3 +124,14 @@ def test_calls_of_growing_length_find_room(cuda_device):
             total = engine.train(windows, first, last, 1, make_step(), first, total)
         assert np.array_equal(engine.params, expected)
     assert total == at_once
+
+
+def test_another_series_is_not_taken_for_the_one_before(cuda_device):
+    params, windows = problem(SMALL, 3)
+    _, others = problem(SMALL, 3, seed=1)
+    with engines.CudaEngine(SMALL, params) as engine:
+        first, second = (engine.loss(some, make_step()) for some in (windows, others))
+        assert first != second
+        assert engine.loss(windows, make_step()) == first
+    with engines.CudaEngine(SMALL, params) as engine:
+        assert engine.loss(others, make_step()) == second
