@@ -70,3 +70,11 @@ def test_turns_become_a_graph(refused, environment):
     for call, launches in zip(calls, (turn + 4 * again, 3 * again), strict=True):
         assert call[-len(launches) - 1 : -1] == launches
         assert {note.split()[1] for note in [*call[: -len(launches) - 1], call[-1]]} == {"copy"}
+
+
+def test_a_benchmark_measures_the_host(environment):
+    imports = "from benchmarks.host_cuda import WAYS, measure"
+    code = f"{imports}; print(*measure(1, WAYS[0], 2).values())"
+    out, err = run_python(code, **environment)
+    launches, seconds = out.split(maxsplit=1)
+    assert (int(launches), len(json.loads(seconds)), err) == (11, 2, "")

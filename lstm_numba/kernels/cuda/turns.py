@@ -61,8 +61,7 @@ class Turns:
 
     def __init__(self, network, models, parts):
         self._network, self._models, self._parts = network, models, parts
-        self._room, self._kept = (0, 0), {}
-        self._starts = self._series = None, None
+        self._room, self._kept, self._series = (0, 0), {}, (None, None)
 
     def load(self, windows, spans, step=None, steps_done=None):
         """Begin a call.
@@ -89,7 +88,10 @@ class Turns:
         taken = spans[:, :, 1] > 0
         order = np.argsort(-taken.sum(axis=0), kind="stable")
         _copy(np.concatenate([[0, 0], order, spans.ravel()]), self._plan)
-        _copy(self._rates(spans, taken, step, steps_done), self.rates)
+        rates = self._rates_of(spans, taken, step, steps_done)
+        if not np.array_equal(rates, self._rates):
+            _copy(rates, self.rates)
+            self._rates = rates
         starts = windows.starts, windows.target_starts
         if not _same(starts, self._starts):
             _copy(starts[0], self.starts)
@@ -101,12 +103,11 @@ class Turns:
 
     def _make_room(self, turns, windows):
         """Take larger arrays where these are too small; launches that know them are forgotten."""
-        had = self._room
-        self._room = max(had[0], turns), max(had[1], windows)
-        if self._room == had:
+        room = tuple(map(max, self._room, (turns, windows)))
+        if room == self._room:
             return
         self._kept.clear()
-        models, (turns, windows) = self._models, self._room
+        models, (turns, windows) = self._models, room
         numbers = {"rates": (turns, models, 3), "losses": (turns, models, self._parts)}
         places = {"starts": (windows,), "target_starts": (windows,)}
         # Three in one, since each copy takes the host longer than a graph of launches.
@@ -114,9 +115,9 @@ class Turns:
         vars(self).update(allocate(numbers, self._network.dtype) | allocate(places, np.int64))
         self.counter, self.models = self._plan[:2], self._plan[2 : 2 + models]
         self.spans = self._plan[2 + models :].reshape((turns, models, 2))
-        self._starts = None, None
+        self._room, self._rates, self._starts = room, None, (None, None)
 
-    def _rates(self, spans, taken, step, steps_done):
+    def _rates_of(self, spans, taken, step, steps_done):
         network = self._network
         rates = np.zeros((*taken.shape, 3))
         rates[:, :, 0] = 1.0 / (np.maximum(spans[:, :, 1], 1) * network.horizon * network.targets)
