@@ -12,7 +12,7 @@ from .sums import THREADS
 # Whether there is a driver that knows graphs: the simulator has none.
 GRAPHS = is_complete()
 
-# A graph pays from its fourth run on, some launches longer than it takes to make it.
+# Turns that are too few to make a graph of: to make one takes the host some turns' time.
 _FEW = 3
 
 if not is_complete():
