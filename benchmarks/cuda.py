@@ -1,17 +1,23 @@
 """Do the CUDA kernels give the right numbers on this GPU, and how fast are they?
 
 One command for a machine with a GPU: the tests of the devices on the GPU itself, then what
-``train_cuda`` and ``infer_cuda`` measure; all of it in one file, which is written anew after each
-size, so that a run that is cut short keeps what it has.
+``train_cuda``, ``infer_cuda`` and ``auto_device`` measure; all of it in one file, which is written
+anew after each size, so that a run that is cut short keeps what it has.
 """
 
 import os
 import subprocess
 import sys
+from functools import partial
 
-from . import contest, gpu, report, sweep
+from . import auto_device, contest, gpu, report, sweep
 
-PARTS = {"train": ("Training", sweep.TRAINING), "infer": ("Forecasts", sweep.FORWARD)}
+PARTS = {
+    "train": ("Training", partial(gpu.measure, "train", sweep.TRAINING)),
+    "infer": ("Forecasts", partial(gpu.measure, "infer", sweep.FORWARD)),
+    "auto": ('When device="auto" should take the GPU', auto_device.measure),
+}
+_TESTS = "tests/test_devices.py", "tests/test_cuda_launches.py"
 _KEPT_OUTPUT = 20_000
 
 
@@ -30,13 +36,11 @@ def main(argv=None):
         if not args.quick:
             report.save("cuda", settings, results, gpu.PACKAGES)
 
-    for part, (title, products) in PARTS.items():
+    for part, (title, measure) in PARTS.items():
         try:
-            page, found = gpu.measure(
-                part, products, args, lambda found, part=part: save(part, found)
-            )
+            page, found = measure(args, partial(save, part))
             save(part, found)
-        except Exception as error:  # the other part may work
+        except Exception as error:  # the other parts may work
             page = f"failed: {type(error).__name__}: {error}"
             results.setdefault(part, {})["error"] = page
             failed.append(part)
@@ -49,7 +53,7 @@ def main(argv=None):
 
 def run_tests():
     """Run the tests of the devices on the GPU; return whether they passed, and what they said."""
-    command = [sys.executable, "-m", "pytest", "-q", "tests/test_devices.py"]
+    command = [sys.executable, "-m", "pytest", "-q", *_TESTS]
     done = subprocess.run(
         command,
         cwd=contest.ROOT,

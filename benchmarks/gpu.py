@@ -68,17 +68,17 @@ def floor_seconds(size, products, gpu):
     return max(chain, arithmetic, 4 * numbers / BYTES_PER_SECOND)
 
 
-def measure(task, products, args, save):
-    """Run the contest over the grid; return a page of tables and the results as plain data.
+def measure(task, products, args, save, rivals=RIVALS, grid=None, threads=None):
+    """Run the contest over a grid; return a page of tables and the results as plain data.
 
     ``save(results)`` is called after each size, with the results so far. A size at which we fail is
     reported as such, and the others are measured.
     """
     gpu, budget = device(), contest.budget(args)
     rows, results = [], {"device": gpu, "cases": []}
-    with contest.Contest(RIVALS, args.threads[0], OURS) as arena:
-        results["absent"], rivals = arena.absent, [name for name in RIVALS if name in arena.names]
-        for size in QUICK_GRID if args.quick else GRID:
+    with contest.Contest(rivals, threads or args.threads[0], OURS) as arena:
+        results["absent"], rivals = arena.absent, [name for name in rivals if name in arena.names]
+        for size in QUICK_GRID if args.quick else grid or GRID:
             floor = floor_seconds(size, products, gpu)
             case = {"size": size._asdict(), "floor_microseconds": floor * 1e6}
             try:
@@ -97,12 +97,12 @@ def measure(task, products, args, save):
     paragraphs = [f"{gpu['name']}. Microseconds, medians.", report.table(header, rows)]
     paragraphs += [*_failures(results["cases"])]
     if arena.absent:
-        paragraphs.append(f"Not installed: {', '.join(arena.absent)}.")
+        paragraphs.append(f"Not installed: {'; '.join(arena.absent)}.")
     return "\n\n".join(paragraphs), results
 
 
-def run(name, task, products, docstring, argv):
-    """Measure one task, and publish."""
+def run(name, measure, docstring, argv):
+    """Let ``measure(args, save)`` measure, and publish."""
     args = options(docstring).parse_args(argv)
     check()
     settings = contest.budget(args)
@@ -111,7 +111,7 @@ def run(name, task, products, docstring, argv):
         if not args.quick:
             report.save(name, settings, results, PACKAGES)
 
-    page, results = measure(task, products, args, save)
+    page, results = measure(args, save)
     report.publish(name, page, settings, results, PACKAGES, keep=not args.quick)
 
 

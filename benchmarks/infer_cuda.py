@@ -4,12 +4,14 @@ Ours begins with windows of a series that is on the device and ends with forecas
 torch's begins and ends on the device.
 """
 
+from functools import partial
+
 from . import gpu, sweep
 
 
 def main(argv=None):
     """Measure and publish."""
-    gpu.run("infer_cuda", "infer", sweep.FORWARD, __doc__, argv)
+    gpu.run("infer_cuda", partial(gpu.measure, "infer", sweep.FORWARD), __doc__, argv)
 
 
 if __name__ == "__main__":

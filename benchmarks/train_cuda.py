@@ -4,12 +4,14 @@ One step: forward, loss, back-propagation through time, clipping, Adam, on the s
 same weights.
 """
 
+from functools import partial
+
 from . import gpu, sweep
 
 
 def main(argv=None):
     """Measure and publish."""
-    gpu.run("train_cuda", "train", sweep.TRAINING, __doc__, argv)
+    gpu.run("train_cuda", partial(gpu.measure, "train", sweep.TRAINING), __doc__, argv)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from lstm_numba.kernels import load
+from lstm_numba.nn import device
+from lstm_numba.nn.network import Network
+
 ROOT = Path(__file__).parents[1]
 DEVICE = {"name": "a GPU", "multiprocessors": 132, "multiply_add_gflops": 6e4}
 
@@ -33,7 +37,7 @@ def imagined_contest(contest, broken):
 
     class Imagined(contest.Contest):
         def __init__(self, names, threads, ours):
-            self.names, self.absent, self.ours = [ours, names[0]], [names[1]], ours
+            self.names, self.absent, self.ours = [ours, names[0]], list(names[1:]), ours
             self._processes = {}
 
         def compare(self, task, size, **budget):
@@ -98,8 +102,36 @@ def test_one_command_measures_whatever_fails(tests_pass, benchmarks, monkeypatch
     assert found["tests"]["passed"] == tests_pass
     assert len(found["train"]["cases"]) == 2
     assert "ZeroDivisionError" in found["infer"]["error"]
+    # The imagined GPU is faster at all sizes.
+    least = min(map(int, found["auto"]["ratio_by_multiply_adds"]))
+    assert found["auto"]["worth_a_gpu"] == pytest.approx(least)
     assert ("tests" in str(end.value)) != tests_pass
     assert "Training. a GPU" in (tmp_path / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("ratios", "expected"),
+    [
+        ({10: 0.5, 40: 2.0, 90: 3.0}, 20),
+        ({10: 2.0, 40: 0.9, 90: 3.0}, 60),
+        ({40: 1.1, 90: 3.0}, 40),
+        ({10: 0.5, 40: 1.0}, None),
+        ({}, None),
+    ],
+)
+def test_a_gpu_is_worth_it_from_where_it_stays_faster(ratios, expected, benchmarks):
+    assert benchmarks("auto_device").threshold(ratios) == expected
+
+
+def test_what_auto_goes_by_is_counted_as_it_counts(benchmarks, monkeypatch):
+    auto_device = benchmarks("auto_device")
+    size = auto_device.GRID[0]
+    network = Network(size.seq_len, size.features, 1, 1, hidden_size=size.hidden)
+    monkeypatch.setattr(load("cuda"), "is_simulated", lambda: False)
+    monkeypatch.setattr(load("cuda"), "why_not", lambda: None)
+    for worth, expected in ((0, "cuda"), (1, "cpu")):
+        monkeypatch.setattr(device, "_WORTH_A_GPU", auto_device.multiply_adds(size) + worth)
+        assert device.choose_device("auto", network, size.batch) == expected
 
 
 def test_a_contestant_that_is_stuck_is_ended(benchmarks, monkeypatch):

@@ -15,7 +15,8 @@ ROOMS = {
     "_checks": (set(), {"numpy", "pandas"}),
     "_future_checks": ({"_checks"}, {"numpy"}),
     "_layer_checks": ({"_checks"}, {"numpy"}),
-    "kernels": (set(), {"llvmlite", "numba", "numpy"}),
+    # cuda.core comes with numba-cuda.
+    "kernels": (set(), {"cuda", "llvmlite", "numba", "numpy"}),
     "nn": ({"_layer_checks", "kernels"}, {"numpy"}),
     # joblib and threadpoolctl come with scikit-learn.
     "train": ({"nn", "kernels"}, {"numpy", "threadpoolctl"}),
@@ -93,6 +94,7 @@ def test_numba_cuda_is_imported_by_the_cuda_backend_alone():
             assert not found, f"{path.name}:{node.lineno} imports {found}"
         for module, line in imports(path, parse(path)):
             assert "kernels.cuda" not in module, f"{path.name}:{line}: use load(device)"
+            assert module.split(".")[0] != "cuda", f"{path.name}:{line} imports {module}"
 
 
 def test_optional_packages_are_imported_late():

@@ -7,15 +7,15 @@ import operator
 import numpy as np
 
 from ..kernels import load
-from ..kernels.cpu import Windows
 from .engine import Engine
 
 # Device memory that a forecast of many windows may take at once, in bytes.
 _FORECAST_BYTES = 1 << 28
 
 # Multiply-adds of a batch's forward pass (windows x seq_len x weights) from which the GPU is taken:
-# a training step then costs a processor of 100 GFLOP/s some 6 ms, and the launches and the chain of
-# steps of a GPU 1 to 2 ms. An estimate, not a measurement.
+# a training step then costs a processor of 100 GFLOP/s some 6 ms, and the chain of steps of a GPU
+# less than 1 ms; what remains has to pay for compiling its kernels, some seconds a process. An
+# estimate, not a measurement: that is ``benchmarks.auto_device``.
 _WORTH_A_GPU = 100_000_000
 
 
@@ -30,8 +30,8 @@ def choose_device(device, network, n):
     """Return "cpu" or "cuda"; what "auto" means for a batch of ``n`` windows.
 
     The GPU, if one can be used and the batch is large enough: ``n * seq_len`` times the number of
-    weights reaches 10^8. Small work does not even look for a GPU. Streams with a state run on the
-    CPU alone.
+    weights reaches 10^8, which is estimated, not measured yet. Small work does not even look for a
+    GPU. Streams with a state run on the CPU alone.
 
     Raises
     ------
@@ -66,8 +66,8 @@ class _Mirror:
     """
 
     def __init__(self, to_device):
-        # Series and their targets, starts and target starts, of training and of validation.
-        self._copy = functools.lru_cache(maxsize=8)(lambda key: to_device(key.array, key.dtype))
+        # Series and their targets, of training and of validation.
+        self._copy = functools.lru_cache(maxsize=4)(lambda key: to_device(key.array, key.dtype))
 
     def __call__(self, array, dtype):
         return self._copy(_Same(array, np.dtype(dtype)))
@@ -120,8 +120,10 @@ class OnDevice:
             setattr(self, name, None)
 
     def _on_device(self, windows):
-        kinds = (self._network.dtype, np.int64, self._network.dtype, np.int64)
-        return Windows(*map(self._mirror, windows, kinds))
+        dtype = self._network.dtype
+        return windows._replace(
+            inputs=self._mirror(windows.inputs, dtype), targets=self._mirror(windows.targets, dtype)
+        )
 
 
 def _batches(n, batch_size, first=0, last=None):
@@ -155,6 +157,10 @@ class CudaEngine(OnDevice):
         """Flat gradient of the last batch, (network.layout.size,): a copy."""
         with self._kernels.clear_errors():
             return self._training.gradient.copy_to_host()[0]
+
+    def pieces(self, n):
+        """Leave the batches of an epoch together: Python hears Ctrl-C between two launches."""
+        yield 0, n
 
     def train(self, windows, first, last, batch_size, step, steps_done, total=0.0, update=True):
         """Train on batches ``first`` to ``last`` - 1; return ``total`` plus the windows' losses."""

@@ -113,7 +113,7 @@ class Engine:
         # What does not train needs no other code where there is a matrix unit.
         self._forward_plan = plan._replace(unit=self._kernels.NoUnit())
         self._team = Team(n_threads)
-        self._compiled = {}
+        self._compiled, self._pace = {}, Pace()
 
         self._buffers = make_buffers(plan, self._dtype, n_threads, batch_size)
         self.params[:] = params
@@ -161,6 +161,10 @@ class Engine:
 
         self._team.run(share, size)
         return values[0]
+
+    def pieces(self, n):
+        """Cut the ``n`` batches of an epoch into calls of ``train``; yield (first, last)."""
+        return self._pace.pieces(n)
 
     def train(self, windows, first, last, batch_size, step, steps_done, total=0.0, update=True):
         """Train on batches ``first`` to ``last`` - 1; return ``total`` plus the windows' losses."""

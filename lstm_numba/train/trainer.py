@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..nn.device import choose_device, make_engine
-from ..nn.engine import Pace, make_step
+from ..nn.engine import make_step
 from .epochs import StreamEpochs, WindowEpochs
 
 
@@ -93,7 +93,7 @@ def train(
     batch_size = min(int(batch_size), n)
     device = choose_device(device, network, batch_size)
     run = TrainingRun(params=np.array(params))
-    waited, pace = 0, Pace()
+    waited = 0
 
     try:
         with make_engine(network, params, n_threads, batch_size, device) as engine:
@@ -105,7 +105,7 @@ def train(
             for epoch in range(max_epochs):
                 epochs.begin(rng)
                 total, before = 0.0, epoch * epochs.batches
-                for first, last in pace.pieces(epochs.batches):
+                for first, last in engine.pieces(epochs.batches):
                     total = epochs.train(first, last, step, before + first, total)
 
                 train_loss = total / epochs.n

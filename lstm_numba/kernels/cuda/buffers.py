@@ -7,9 +7,11 @@ import numpy as np
 
 from ..cpu.cell import CELLS
 from .device import allocate, free_bytes, to_device
+from .head import ROWS
 from .product import SIDE
 from .resident import order_of_columns, units_of
 from .sums import THREADS
+from .turns import Turns
 from .windows import NORMS
 
 # Parts of the sum over rows and steps in a weight gradient: enough blocks to fill a device.
@@ -64,6 +66,7 @@ class Buffers:
         self.layers = [self._layer(k) for k in range(network.num_layers)]
         if training:
             self.order = to_device(self._order(), np.int64)
+        self.turns = Turns(network, self.models, -(-batch // ROWS))
         self._begin()
 
     def __getattr__(self, name):
@@ -144,15 +147,12 @@ def shapes_of(network, batch, training):
     """Return the shape of each array by name, for one model."""
     cell, units = CELLS[network.cell], units_of(network)
     seq_len, hidden, layers = network.seq_len, network.hidden_size, network.num_layers
-    outputs = network.targets, network.horizon
     shapes = {
         "x": (seq_len, batch, network.features + 1),
         "history": (seq_len, batch, network.targets),
         "shift": (batch, network.targets),
         "scale": (batch, network.targets),
-        "parts": (2 if network.skip else 1, batch, *outputs),
-        "losses": (batch * math.prod(outputs),),
-        "dout": (batch, *outputs),
+        "dout": (batch, network.targets * network.horizon),
     }
     for k in range(layers):
         shapes[f"h{k}"] = (seq_len + 1, batch, hidden + 2)
@@ -162,9 +162,12 @@ def shapes_of(network, batch, training):
             shapes[f"packed_x{k}"] = (4 * hidden * (hidden if k else network.features),)
         if network.cell == "lstm":
             shapes[f"c{k}"] = (seq_len + 1, batch, hidden)
-        if training:
-            shapes[f"dy{k}"] = (1 if k == layers - 1 else seq_len, batch, hidden)
-    if training:
+        if training and k < layers - 1:
+            shapes[f"dy{k}"] = (seq_len, batch, hidden)
+    shapes[f"dy{layers - 1}"] = (1, batch, hidden)
+    if not training:
+        shapes["out"] = (batch, network.horizon, network.targets)
+    else:
         n = network.layout.size
         shapes |= {"carry": (batch, hidden), "gradient": (n,), "mean": (n,), "square": (n,)}
         shapes |= {"partials": (chunks_of(network, batch), n), "squares": (-(-n // THREADS),)}

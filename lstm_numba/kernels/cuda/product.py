@@ -115,7 +115,7 @@ def tiled_product(models, shape, chunks, a, a_at, b, b_at, out, out_at):
 
 
 def product(turn, shape, a, b, out, chunks=1):
-    """Put the product of two matrices into a third, for each model; launch, do not wait.
+    """Let a turn put the product of two matrices into a third, for each model.
 
     Parameters
     ----------
@@ -134,6 +134,6 @@ def product(turn, shape, a, b, out, chunks=1):
     # Rows lie along x, of which a grid may have more than 65535.
     grid = -(-n // side) * -(-m // side), turn.count, chunks
     if tiled:
-        tiled_product[grid, _THREADS](turn.models, shape, chunks, *a, *b, *out)
+        turn.launch(tiled_product, grid, _THREADS, turn.models, shape, chunks, *a, *b, *out)
     else:
-        plain_product[grid, (TILE, TILE)](turn.models, shape, chunks, *a, *b, *out)
+        turn.launch(plain_product, grid, (TILE, TILE), turn.models, shape, chunks, *a, *b, *out)

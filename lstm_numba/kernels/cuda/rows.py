@@ -31,6 +31,13 @@ def row_of_thread():
 
 
 @on_device
+def is_first_thread():
+    """Whether this is the one thread of a grid that does what is done once."""
+    block, thread = cuda.blockIdx, cuda.threadIdx
+    return block.x == 0 and block.y == 0 and thread.x == 0 and thread.y == 0
+
+
+@on_device
 def times_columns(h, w, at, columns):
     """Sum over k of h[k] w[k, column], of the 1 before h too; w[0, column] stands at ``at``."""
     total = w.dtype.type(0)

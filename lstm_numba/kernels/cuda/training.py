@@ -1,12 +1,12 @@
 """The training step on the device, and what else runs over many windows.
 
-Every step is a fixed row of launches, for all models that take part. Nothing waits for the device
+Every step is the same row of launches, for all models that take part. Nothing waits for the device
 but the reading of losses and forecasts at the end of a call.
 """
 
 import numpy as np
 
-from .device import allocate, to_device
+from .device import to_device
 from .gru import gru_backward, gru_forward
 from .head import future_gradient, score_forecast, write_forecast
 from .lstm import lstm_backward, lstm_forward
@@ -14,8 +14,7 @@ from .product import product
 from .resident import backward_kernel, blocks_of_samples, forward_kernel, pack_weights
 from .rnn import rnn_backward, rnn_forward
 from .rows import blocks_of_rows
-from .sums import THREADS, sum_into
-from .turns import make_turns
+from .sums import THREADS
 from .updates import add_chunks, clip_and_update, copy_models
 from .windows import gather
 
@@ -24,35 +23,15 @@ _BACKWARD = {"lstm": lstm_backward, "gru": gru_backward, "rnn": rnn_backward}
 
 
 def _forward(buffers, windows, turn):
-    """Gather the windows, run the layers and the head's products."""
-    network, batch = buffers.network, buffers.batch
-    seq_len, hidden = network.seq_len, network.hidden_size
-    gather[turn.threads(batch * max(network.features, network.targets))](
-        turn.models, turn.at, turn.spans, windows.inputs, windows.starts, buffers.norm,
+    """Gather the windows, run the layers."""
+    network, turns, batch = buffers.network, buffers.turns, buffers.batch
+    turn.launch(
+        gather, *turn.threads(batch * max(network.features, network.targets)),
+        turn.models, turns.counter, turns.spans, windows.inputs, turns.starts, buffers.norm,
         buffers.x, buffers.history, buffers.shift, buffers.scale
     )  # fmt: skip
     for k in range(network.num_layers):
         _layer_forward(buffers, k, turn)
-
-    outputs = network.targets * network.horizon
-    parts = buffers.flat("parts")
-    last, at = _last_state(buffers)
-    product(
-        turn,
-        (batch, outputs, 1 + hidden),
-        (last, (at, hidden + 2, 1)),
-        (buffers.params, (buffers.place("head.bias"), outputs, 1)),
-        (parts, (0, 0, outputs)),
-    )
-    if network.skip:
-        rows = batch * network.targets
-        product(
-            turn,
-            (rows, network.horizon, seq_len),
-            (buffers.flat("history"), (0, 1, rows)),
-            (buffers.params, (buffers.place("skip.weight"), network.horizon, 1)),
-            (parts, (batch * outputs, 0, network.horizon)),
-        )
 
 
 def _layer_forward(buffers, k, turn):
@@ -62,7 +41,8 @@ def _layer_forward(buffers, k, turn):
     columns, gates = buffers.cell.gates * hidden, buffers.flat(f"gates{k}")
     if units:
         forward, backward = buffers.flat(f"packed_forward{k}"), buffers.flat(f"packed_backward{k}")
-        pack_weights[turn.threads(4 * units**2)](
+        turn.launch(
+            pack_weights, *turn.threads(4 * units**2),
             turn.models, buffers.params, layer.at, layer.own, hidden, units, layer.w_x[0],
             forward, backward
         )  # fmt: skip
@@ -76,15 +56,17 @@ def _layer_forward(buffers, k, turn):
     )
     if units:
         blocks, threads = blocks_of_samples(batch, units)
-        forward_kernel(units)[(blocks, turn.count), threads](
+        turn.launch(
+            forward_kernel(units), (blocks, turn.count), threads,
             turn.models, (seq_len, batch, hidden), gates, buffers.params, layer.own, forward,
             buffers.flat(f"h{k}"), buffers.flat(f"c{k}")
         )  # fmt: skip
     else:
         blocks, threads = blocks_of_rows(batch, hidden)
-        _FORWARD[network.cell][(blocks, turn.count), threads](
+        turn.launch(
+            _FORWARD[network.cell], (blocks, turn.count), threads,
             turn.models, layer.gates, buffers.params, layer.own, layer.h, layer.c
-        )
+        )  # fmt: skip
 
 
 def _last_state(buffers):
@@ -96,23 +78,28 @@ def _last_state(buffers):
 
 def _head_arguments(buffers, windows, turn):
     """Return what ``write_forecast`` and ``score_forecast`` begin with."""
-    future = buffers.network.future
-    weights_at = buffers.place("future.weight") if future else 0
+    network, turns = buffers.network, buffers.turns
+    places = (
+        buffers.place("head.bias"),
+        buffers.place("skip.weight") if network.skip else -1,
+        buffers.place("future.weight") if network.future else -1,
+    )
     return (
-        turn.models, turn.at, turn.spans, buffers.parts, buffers.params, weights_at, future,
-        windows.inputs, windows.target_starts, buffers.shift, buffers.scale
+        turn.models, turns.counter, turns.spans, buffers.layers[-1].h, buffers.history,
+        buffers.params, places, network.future, windows.inputs, turns.target_starts,
+        buffers.shift, buffers.scale
     )  # fmt: skip
 
 
-def _score(buffers, windows, turn, step, losses):
-    """Put the sums of the losses into ``losses[turn]``, and dout of their mean into the buffers."""
-    real = np.dtype(buffers.network.dtype).type
-    score_forecast[turn.threads(buffers.losses.shape[1])](
+def _score(buffers, windows, turn, step):
+    """Sum up the losses, and put dout of their mean and dy into the buffers."""
+    turns, real = buffers.turns, np.dtype(buffers.network.dtype).type
+    turn.launch(
+        score_forecast, (turns.losses.shape[2], turn.count), THREADS,
         *_head_arguments(buffers, windows, turn),
-        turn.rates, windows.targets, step.loss, real(step.huber_delta),
-        buffers.losses, buffers.dout
+        turns.rates, windows.targets, step.loss, real(step.huber_delta),
+        turns.losses, buffers.dout, buffers.layers[-1].dy
     )  # fmt: skip
-    sum_into[(1, turn.count), THREADS](turn.models, buffers.losses, losses, turn.at)
 
 
 def _weight_gradient(buffers, turn, shape, a, b, at, columns):
@@ -122,19 +109,12 @@ def _weight_gradient(buffers, turn, shape, a, b, at, columns):
 
 
 def _head_backward(buffers, windows, turn):
-    """Take the head's weight gradients, and dh of the final state."""
-    network, batch = buffers.network, buffers.batch
+    """Take the head's weight gradients."""
+    network, turns, batch = buffers.network, buffers.turns, buffers.batch
     hidden, horizon = network.hidden_size, network.horizon
     outputs = network.targets * horizon
     dout = buffers.flat("dout")
     last, at = _last_state(buffers)
-    product(
-        turn,
-        (batch, hidden, outputs),
-        (dout, (0, outputs, 1)),
-        (buffers.params, (buffers.place("head.weight"), 1, outputs)),
-        (buffers.flat(f"dy{network.num_layers - 1}"), (0, 0, hidden)),
-    )
     _weight_gradient(
         buffers,
         turn,
@@ -157,9 +137,10 @@ def _head_backward(buffers, windows, turn):
         )
     if network.future:
         grid = network.targets * network.future, turn.count
-        future_gradient[grid, THREADS](
-            turn.models, turn.at, turn.spans, buffers.dout, windows.inputs, windows.target_starts,
-            network.future, buffers.gradient, buffers.place("future.weight")
+        turn.launch(
+            future_gradient, grid, THREADS,
+            turn.models, turns.counter, turns.spans, buffers.dout, windows.inputs,
+            turns.target_starts, network.future, buffers.gradient, buffers.place("future.weight")
         )  # fmt: skip
 
 
@@ -169,14 +150,16 @@ def _layer_backward(buffers, k, turn):
     hidden, layer = network.hidden_size, buffers.layers[k]
     if buffers.units:
         blocks, threads = blocks_of_samples(batch, buffers.units)
-        backward_kernel(buffers.units)[(blocks, turn.count), threads](
+        turn.launch(
+            backward_kernel(buffers.units), (blocks, turn.count), threads,
             turn.models, (network.seq_len, batch, hidden), buffers.flat(f"gates{k}"),
             buffers.flat(f"packed_backward{k}"), buffers.flat(f"c{k}"), buffers.flat(f"dy{k}"),
             layer.dy.shape[1]
         )  # fmt: skip
     else:
         blocks, threads = blocks_of_rows(batch, hidden)
-        _BACKWARD[network.cell][(blocks, turn.count), threads](
+        turn.launch(
+            _BACKWARD[network.cell], (blocks, turn.count), threads,
             turn.models, layer.gates, buffers.params, layer.own, layer.h, layer.c, layer.carry,
             layer.dy
         )  # fmt: skip
@@ -216,8 +199,15 @@ def _add_gradient(buffers, turn):
     """Add up the chunks' gradients."""
     # The covariates' weights come last, and their gradient is not taken in chunks.
     n = buffers.n_params - buffers.network.targets * buffers.network.future
-    add_chunks[turn.threads(buffers.n_params)](
-        turn.models, buffers.partials, buffers.order, n, buffers.gradient, buffers.squares
+    turn.launch(
+        add_chunks,
+        *turn.threads(buffers.n_params),
+        turn.models,
+        buffers.partials,
+        buffers.order,
+        n,
+        buffers.gradient,
+        buffers.squares,
     )
 
 
@@ -229,23 +219,23 @@ def _update(buffers, turn, step):
         step.clip_norm, 1e-6, 1.0 - step.beta1, 1.0 - step.beta2,
         step.learning_rate * step.weight_decay
     )  # fmt: skip
-    clip_and_update[turn.threads(buffers.n_params)](
-        turn.models, turn.at, turn.rates, buffers.gradient, buffers.squares, *map(real, scalars),
-        buffers.params, buffers.mean, buffers.square
+    turn.launch(
+        clip_and_update, *turn.threads(buffers.n_params),
+        turn.models, buffers.turns.counter, buffers.turns.rates, buffers.gradient, buffers.squares,
+        *map(real, scalars), buffers.params, buffers.mean, buffers.square
     )  # fmt: skip
 
 
-def _losses(buffers, spans, launch):
-    """Let ``launch(losses)`` fill an array on the device; return it as (turns, models) float64.
-
-    A model that takes no part in a turn has 0 there.
-    """
-    network = buffers.network
-    losses = allocate({"losses": spans.shape[:2]}, network.dtype)["losses"]
-    launch(losses)
-    per_window = 1.0 / (network.horizon * network.targets)
-    found = losses.copy_to_host().astype(np.float64) * per_window
-    return np.where(spans[:, :, 1] > 0, found, 0.0)
+def _train(buffers, windows, step, update, turn):
+    """Add the launches of a training step to a turn."""
+    _forward(buffers, windows, turn)
+    _score(buffers, windows, turn, step)
+    _head_backward(buffers, windows, turn)
+    for k in reversed(range(buffers.network.num_layers)):
+        _layer_backward(buffers, k, turn)
+    _add_gradient(buffers, turn)
+    if update:
+        _update(buffers, turn, step)
 
 
 def train_batches(buffers, windows, spans, step, steps_done, update=True):
@@ -255,9 +245,9 @@ def train_batches(buffers, windows, spans, step, steps_done, update=True):
     ----------
     buffers : Buffers
     windows : Windows
-        On the device, of all models.
+        Of all models: inputs and targets on the device, the rest on the host.
     spans, step, steps_done
-        See ``make_turns``.
+        See ``Turns.load``.
     update : bool
         False: the weights stay as they are, and ``buffers.gradient`` is left with the gradient of
         the mean loss of the last batch.
@@ -268,29 +258,26 @@ def train_batches(buffers, windows, spans, step, steps_done, update=True):
         Sums over the windows of a batch.
     """
 
-    def launch(losses):
-        for turn in make_turns(buffers.network, spans, step, steps_done):
-            _forward(buffers, windows, turn)
-            _score(buffers, windows, turn, step, losses)
-            _head_backward(buffers, windows, turn)
-            for k in reversed(range(buffers.network.num_layers)):
-                _layer_backward(buffers, k, turn)
-            _add_gradient(buffers, turn)
-            if update:
-                _update(buffers, turn, step)
+    def add_launches(turn):
+        _train(buffers, windows, step, update, turn)
 
-    return _losses(buffers, spans, launch)
+    turns, kind = buffers.turns, ("train", step, update)
+    for count, times in turns.load(windows, spans, step, steps_done):
+        turns.turn(kind, windows, count, add_launches).run(times)
+    return turns.losses_of_call()
 
 
 def score(buffers, windows, spans, step):
     """Return the losses of batches, as ``train_batches`` does, and leave the weights alone."""
 
-    def launch(losses):
-        for turn in make_turns(buffers.network, spans):
-            _forward(buffers, windows, turn)
-            _score(buffers, windows, turn, step, losses)
+    def add_launches(turn):
+        _forward(buffers, windows, turn)
+        _score(buffers, windows, turn, step)
 
-    return _losses(buffers, spans, launch)
+    turns, kind = buffers.turns, ("score", step)
+    for count, times in turns.load(windows, spans):
+        turns.turn(kind, windows, count, add_launches).run(times)
+    return turns.losses_of_call()
 
 
 def forecast(buffers, windows, spans):
@@ -298,15 +285,19 @@ def forecast(buffers, windows, spans):
 
     Of a model that has fewer windows than a batch has rows, the others are undefined.
     """
-    network = buffers.network
-    shape = buffers.models, buffers.batch, network.horizon, network.targets
-    out = allocate({"out": shape}, network.dtype)["out"]
-    for turn in make_turns(network, spans):
+
+    def add_launches(turn):
         _forward(buffers, windows, turn)
-        write_forecast[turn.threads(buffers.losses.shape[1])](
-            *_head_arguments(buffers, windows, turn), out
-        )
-        yield out.copy_to_host()
+        turn.launch(
+            write_forecast, *turn.threads(buffers.out.size // buffers.models),
+            *_head_arguments(buffers, windows, turn), buffers.out
+        )  # fmt: skip
+
+    turns = buffers.turns
+    for count, times in turns.load(windows, spans):
+        for _ in range(times):
+            turns.turn(("forecast",), windows, count, add_launches).run()
+            yield buffers.out.copy_to_host()
 
 
 def keep(models, source, target):

@@ -7,6 +7,7 @@ from numba import cuda
 from .equations import adam
 from .rows import model_of_block
 from .sums import THREADS, sum_of_block
+from .turns import NOW
 
 
 @cuda.jit
@@ -32,12 +33,12 @@ def add_chunks(models, partials, order, n, gradient, squares):
 
 @cuda.jit
 def clip_and_update(
-    models, at, rates, gradient, squares, clip_norm, tiny, blend1, blend2, decay,
+    models, counter, rates, gradient, squares, clip_norm, tiny, blend1, blend2, decay,
     params, mean, square
 ):  # fmt: skip
     """Clip the gradient to a global norm and take one step of Adam; one thread per weight.
 
-    ``rates`` are those of a ``Turn``.
+    ``counter`` and ``rates`` are those of ``Turns``.
     """
     parts = cuda.shared.array(THREADS, gradient.dtype)
     model, k = model_of_block(models), cuda.grid(1)
@@ -50,7 +51,8 @@ def clip_and_update(
     if not math.isfinite(norm):
         clip = norm - norm
     if k < gradient.shape[1]:
-        rate, epsilon = rates[at, model, 1], rates[at, model, 2]
+        turn = counter[NOW]
+        rate, epsilon = rates[turn, model, 1], rates[turn, model, 2]
         params[model, k], mean[model, k], square[model, k] = adam(
             params[model, k], clip * gradient[model, k], mean[model, k], square[model, k],
             rate, blend1, blend2, epsilon, decay

@@ -3,12 +3,13 @@
 from numba import cuda
 
 from .rows import model_of_block
+from .turns import begin_turn
 
 NORMS = {None: 0, "last": 1, "level": 2}
 
 
 @cuda.jit
-def gather(models, at, spans, inputs, starts, norm, x, history, shift, scale):
+def gather(models, counter, spans, inputs, starts, norm, x, history, shift, scale):
     """Copy windows into (seq_len, batch, ...), each target's history shifted and scaled.
 
     One thread per row of the batch and column. Rows beyond the last window of a model repeat it:
@@ -16,13 +17,13 @@ def gather(models, at, spans, inputs, starts, norm, x, history, shift, scale):
 
     Parameters
     ----------
-    models, at, spans                           of a ``Turn``: which windows of ``starts``
+    models, counter, spans, starts              of ``Turns``: which windows
     x : (models, seq_len, batch, features + 1)  out: the last column is left, it holds ones
     history : (models, seq_len, batch, targets) out: the first columns of x, if there are as many
     shift, scale : (models, batch, targets)     out
     """
-    model = model_of_block(models)
-    first, valid = spans[at, model, 0], spans[at, model, 1]
+    model, turn = model_of_block(models), begin_turn(counter)
+    first, valid = spans[turn, model, 0], spans[turn, model, 1]
     x, history, shift, scale = x[model], history[model], shift[model], scale[model]
     seq_len, batch, targets = history.shape
     features = inputs.shape[1]
