@@ -8,7 +8,7 @@ those of the weight gradients. Only the few columns of the inputs stay on the ve
 from numba.extending import register_jitable
 
 from ..jit import subkernel
-from ..tile import ROWS, align_stack, lanes, load, load_like, store, zeros
+from ..tile import ROWS, lanes, load, load_like, store, zeros
 from . import amx
 from .block import block_head, block_head_backward, block_loss, gather, reset_states
 from .plan import layer_at, layer_of
@@ -25,6 +25,7 @@ from .six_products import (
     write_pairs,
     write_sums,
 )
+from .stack import align_stack
 from .stage import h_of_step
 from .transpose import load_square, transpose
 

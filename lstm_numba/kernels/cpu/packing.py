@@ -3,12 +3,13 @@
 from numba.extending import overload, register_jitable
 
 from ..jit import subkernel
-from ..tile import align_stack, lanes, load, store
+from ..tile import lanes, load, store
 from .cell import ONE_GATE, CoupledLSTM, Gates, GRUResetBefore, PeepholeLSTM, Plain
 from .gru_reset_before import CANDIDATE, RESET_UPDATE
 from .matrix_unit import NoUnit
 from .packing_parts import pack_parts
 from .plan import layer_at
+from .stack import align_stack
 from .transpose import load_square, transpose
 
 

@@ -8,10 +8,11 @@ follow a step is in ``stage.py``.
 from numba.extending import overload
 
 from ..jit import subkernel
-from ..tile import ROWS, align_stack, lanes
+from ..tile import ROWS, lanes
 from . import gru, gru_reset_before, lstm, lstm_coupled, lstm_peephole, rnn
 from .cell import GRU, LSTM, CoupledLSTM, GRUResetBefore, PeepholeLSTM, SimpleRNN
 from .products import add_dz_product, add_weight_gradient
+from .stack import align_stack
 from .stage import (
     add_stage_gradient,
     after_step,
