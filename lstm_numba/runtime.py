@@ -99,7 +99,7 @@ def _warm_local(network):
 
 def _wide(network):
     """A network that may be trained with other kernels, in batches of 16."""
-    return dataclasses.replace(network, hidden_size=64)
+    return dataclasses.replace(network, hidden_size=96)
 
 
 def _warm_stateful(network):

@@ -138,7 +138,7 @@ EVERYTHING = """
     model.stream().step(0.0)
     panel = np.stack([y, y], axis=1)
     LSTMForecaster(2, **options, scope="local").fit(panel).predict()
-    options["hidden_size"] = 64
+    options["hidden_size"] = 96
     LSTMForecaster(2, **options).fit(y).predict()
     LSTMForecaster(2, **options, scope="local").fit(panel).predict()
     layer = LSTM(3, 17, 2, bidirectional=True, n_jobs=2)

@@ -25,10 +25,10 @@ full_vectors = pytest.mark.skipif(
 # seq_len, features, hidden, layers, batch: odd sizes, odd steps, groups that are not full, K that
 # is not a whole block, panels of four, two and one vectors
 SIZES = [
-    (5, 1, 64, 1, 16),
-    (7, 2, 65, 1, 21),
-    (24, 3, 80, 2, 37),
-    (13, 1, 112, 1, 33),
+    (5, 1, 96, 1, 16),
+    (7, 2, 97, 1, 21),
+    (24, 3, 112, 2, 37),
+    (13, 1, 144, 1, 33),
     (9, 7, 128, 2, 50),
     (6, 4, 200, 3, 18),
 ]
@@ -116,7 +116,7 @@ def test_bits_do_not_depend_on_the_number_of_threads():
 @on_unit
 def test_rows_do_not_see_each_other():
     # A group that is not full follows a full one in the same memory.
-    size = (9, 2, 64, 1, 16)
+    size = (9, 2, 96, 1, 16)
     network, params, windows = _problem((*size[:4], 21), "float32")
 
     def gradient(rows):
@@ -136,7 +136,7 @@ def test_what_is_small_or_asks_for_more_stays_on_the_vector_units():
     wide = Network(4, 1, 1, 1, hidden_size=128)
     others = [
         (wide, 15),
-        (Network(4, 1, 1, 1, hidden_size=32), 64),
+        (Network(4, 1, 1, 1, hidden_size=80), 64),
         (Network(4, 1, 1, 1, hidden_size=128, cell="gru"), 64),
         (Network(4, 1, 1, 1, hidden_size=128, stateful=True), 64),
     ]
