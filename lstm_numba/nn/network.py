@@ -66,6 +66,7 @@ class Network:
     window_norm: str | None = None
     stateful: bool = False
     dtype: str = "float32"
+    precision: str = "float32"
 
     def __post_init__(self):
         for field in fields(self):

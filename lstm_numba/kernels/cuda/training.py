@@ -76,7 +76,7 @@ def _layer_forward(buffers, k, turn):
     )
     if units:
         blocks, threads = blocks_of_samples(batch, units)
-        forward_kernel(units)[(blocks, turn.count), threads](
+        forward_kernel(buffers.products, units)[(blocks, turn.count), threads](
             turn.models, (seq_len, batch, hidden), gates, buffers.params, layer.own, forward,
             buffers.flat(f"h{k}"), buffers.flat(f"c{k}")
         )  # fmt: skip
@@ -169,7 +169,7 @@ def _layer_backward(buffers, k, turn):
     hidden, layer = network.hidden_size, buffers.layers[k]
     if buffers.units:
         blocks, threads = blocks_of_samples(batch, buffers.units)
-        backward_kernel(buffers.units)[(blocks, turn.count), threads](
+        backward_kernel(buffers.products, buffers.units)[(blocks, turn.count), threads](
             turn.models, (network.seq_len, batch, hidden), buffers.flat(f"gates{k}"),
             buffers.flat(f"packed_backward{k}"), buffers.flat(f"c{k}"), buffers.flat(f"dy{k}"),
             layer.dy.shape[1]
