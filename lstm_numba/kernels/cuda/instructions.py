@@ -30,6 +30,10 @@ if not is_complete():
             array, start = place
             return list(array[start + offset : start + offset + 4])
 
+        def load_four_again(self, place, offset):
+            """Return what ``load_four`` does, at each call anew; of device memory."""
+            return self.load_four(place, offset)
+
         def store(self, place, offset, *floats):
             """Put one float at ``offset``, or four, if that is a multiple of 4."""
             array, start = place
@@ -90,14 +94,15 @@ if not is_complete():
         return lambda array, start, numbers: function(Machine(), (array, start), list(numbers))
 
     def adds(function):
-        """Turn function(machine, place, thread, weights, sums) -> list of sums into one of kernels.
+        """Turn function(machine, place, thread, weights, more, sums) -> sums into one of kernels.
 
-        A kernel calls it with (array, start, thread, weights, sums); tuples are lists there.
+        A kernel calls it with (array, start, thread, weights, packed, sums); tuples are lists
+        there, and ``more`` is the place in ``packed`` where this thread's weights begin.
         """
 
-        def call(array, start, thread, weights, sums):
-            place, weights, sums = (array, start), list(weights), list(sums)
-            return tuple(function(Machine(), place, thread, weights, sums))
+        def call(array, start, thread, weights, packed, sums):
+            place, more = (array, start), (packed, 4 * thread)
+            return tuple(function(Machine(), place, thread, list(weights), more, list(sums)))
 
         return call
 
@@ -153,6 +158,13 @@ else:
 
         def load_four(self, place, offset):
             return load_four(self._builder, self._at(place, offset))
+
+        def load_four_again(self, place, offset):
+            four = ir.LiteralStructType(4 * [_FLOAT])
+            text = f"ld.global.v4.f32 {{$0,$1,$2,$3}}, [$4+{4 * offset}];"
+            address = self._builder.ptrtoint(place, ir.IntType(64))
+            found = self._assemble(text, "=f,=f,=f,=f,l", four, address, stays=True)
+            return [self._builder.extract_value(found, k) for k in range(4)]
 
         def store(self, place, offset, *floats):
             if len(floats) == 4:
@@ -223,13 +235,15 @@ else:
 
     def adds(function):
         @intrinsic
-        def call(typing_context, array, start, thread, weights, sums):
+        def call(typing_context, array, start, thread, weights, packed, sums):
             def codegen(context, builder, signature, args):
                 place = place_in(context, builder, array, *args[:2])
-                tuples = (cgutils.unpack_tuple(builder, some) for some in args[3:])
-                found = function(Machine(builder), place, args[2], *tuples)
+                w, s = (cgutils.unpack_tuple(builder, args[k]) for k in (3, 5))
+                begin = builder.mul(args[2], args[2].type(4))
+                more = place_in(context, builder, packed, args[4], begin)
+                found = function(Machine(builder), place, args[2], w, more, s)
                 return cgutils.pack_array(builder, found)
 
-            return sums(array, types.int64, types.int64, weights, sums), codegen
+            return sums(array, types.int64, types.int64, weights, packed, sums), codegen
 
         return call

@@ -8,6 +8,7 @@ written in Python. An address is that of a float in device memory; it is counted
 import numpy as np
 
 from .device import is_complete
+from .instructions import Machine
 
 # Numba's own simulator knows neither shuffles nor aligned shared memory: plain kernels run there.
 AVAILABLE = is_complete()
@@ -43,6 +44,10 @@ if not is_complete():
     def write_four(address, a, b, c, d):
         """Put four floats there; their address is a multiple of 16."""
         address.array[address.at : address.at + 4] = a, b, c, d
+
+    def rounded(x):
+        """Return x as tf32."""
+        return Machine().tf32(x)
 
     def reciprocal(x):
         """1 / x; on a device, in float32, to one unit in the last place."""
@@ -99,6 +104,13 @@ else:
             store_four(builder, builder.inttoptr(args[0], _GLOBAL), args[1:])
 
         return types.void(types.int64, *4 * [types.float32]), codegen
+
+    @intrinsic
+    def rounded(typing_context, x):
+        def codegen(context, builder, signature, args):
+            return Machine(builder).tf32(*args)
+
+        return types.float32(types.float32), codegen
 
     @intrinsic
     def reciprocal(typing_context, x):

@@ -17,15 +17,17 @@ from numba import cuda
 from . import registers
 from .device import has_tensor_cores, is_simulated
 from .equations import STANDARD, lstm_cell, lstm_cell_grad, on_device
-from .registers import address_of, read, read_four, write, write_four
+from .registers import address_of, read, read_four, rounded, write, write_four
 from .rows import model_of_block
-from .weights import LANES, OWN, ROWS, resident_weights, row_at
+from .weights import LANES, OWN, ROWS, Plan, row_at, weights_of
 
 _GATES = 4
-# More than this, and the weights of a block do not fit the registers of a multiprocessor.
-MOST_UNITS = {"ffma": 80, "3xtf32": 64, "tf32": 96}
-# Blocks that share a multiprocessor, so that one computes while another waits.
-_BLOCKS = {"ffma": {}, "3xtf32": {16: 4, 32: 2}, "tf32": {16: 4, 32: 4, 48: 2, 64: 2}}
+# Larger layers find too few threads in a block, or too few registers for one.
+MOST_UNITS = {"ffma": 80, "3xtf32": 128, "tf32": 128}
+# Registers of a thread for all but weights: at least, and where some find no room; forward and
+# backward. Tried out: with fewer, some would be spilled.
+_OTHERS = 72
+_OTHERS_OF = {"ffma": (88, 88), "3xtf32": (92, 92), "tf32": (80, 88)}
 
 
 def products_of(network):
@@ -33,10 +35,10 @@ def products_of(network):
     units = -(-network.hidden_size // 16) * 16
     if network.cell != "lstm" or network.dtype != "float32" or not registers.AVAILABLE:
         return "", 0
-    kinds = ["ffma"]
+    kind = "ffma"
     if has_tensor_cores():
-        kinds = ["tf32"] if network.precision == "tf32" else ["3xtf32", "ffma"]
-    return next(((kind, units) for kind in kinds if units <= MOST_UNITS[kind]), ("", 0))
+        kind = "tf32" if network.precision == "tf32" else "3xtf32"
+    return (kind, units) if units <= MOST_UNITS[kind] else ("", 0)
 
 
 def blocks_of_samples(batch, units):
@@ -49,45 +51,63 @@ def order_of_columns(hidden):
     return np.arange(_GATES * hidden).reshape(hidden, _GATES).T.ravel()
 
 
+def _plan(kind, units, outputs, length):
+    """Return the ``Plan`` of a kernel: as many weights in registers as find room there."""
+    threads, own = LANES * units, units
+    # Each of four schedulers has 512 registers for the lanes of its warps, which get them in eights.
+    room = min(255, 512 // -(-threads // 128) // 8 * 8)
+    forward, backward = _OTHERS_OF[kind]
+    others = forward if outputs == _GATES else backward
+    split = kind == "3xtf32" and 2 * own + others <= room
+    chunks, of_chunk = own // (4 * outputs), 4 * outputs
+    resident = chunks
+    if own + (_OTHERS if kind == "tf32" else others) > room:
+        resident = (room - others) // of_chunk
+    return Plan(kind, threads, outputs, chunks, resident, split, length)
+
+
+def _jit(kind, units):
+    blocks = 2 if kind == "tf32" and units <= 64 else 1
+    return cuda.jit if is_simulated() else cuda.jit(launch_bounds=(LANES * units, blocks))
+
+
+@on_device
+def _weight(w, start, hidden, source, gate, target, as_tf32):
+    """Return the weight of unit ``source`` in a gate of unit ``target``; 0 where there is none."""
+    number = w.dtype.type(0)
+    if source < hidden and target < hidden:
+        number = w[start + (1 + source) * _GATES * hidden + gate * hidden + target]
+    return rounded(number) if as_tf32 else number
+
+
 @cuda.jit
-def pack_weights(models, params, at, start, hidden, units, w_x, forward, backward):
-    """Put the weights of a layer into the order that is used here.
+def pack_weights(models, params, at, start, hidden, units, as_tf32, w_x, forward, backward):
+    """Put the weights of a layer into the order that is used here, see ``weights.py``.
 
     Parameters
     ----------
     params : (models, n_params)             in: w_x from ``at`` on, w from ``start``
+    as_tf32 : bool                          whether to round what stays in registers
     w_x : (models, (inputs, hidden, gates)) out
-    forward : (models, (units, lanes, gates, chunks, 4))
-                                            out: w of a unit's gates, of four units of each 16
-    backward : (models, (pairs, halves, 8, lanes, 2, chunks, gates))
-                                            out: of each 16 units two, 8 apart; w of the gates of
-                                            one in four of the units of a half
+    forward : (models, 4 units^2)           out: for a thread w of its unit's four gates
+    backward : (models, 4 units^2)          out: of the two units, 8 apart, for which it takes
+                                            products, w of the gates of half of the units
     """
     model, thread = model_of_block(models), cuda.grid(1)
     w, w_x, forward, backward = params[model], w_x[model], forward[model], backward[model]
-    columns = _GATES * hidden
-    quarter = units // LANES
-    zero = w.dtype.type(0)
+    columns, threads = _GATES * hidden, LANES * units
     for k in range(thread, w_x.shape[0], cuda.gridDim.x * cuda.blockDim.x):
         column = k % columns
         w_x[k] = w[at + k - column + column % _GATES * hidden + column // _GATES]
     for k in range(thread, forward.shape[0], cuda.gridDim.x * cuda.blockDim.x):
-        forward[k] = backward[k] = zero
-        owner, own = k // units, k % units
+        group, owner = k // 4 // threads, k // 4 % threads
+        number, side = group % 2 * 2 + k % 4 // 2, k % 2
         unit, lane = owner // LANES, owner % LANES
-        gate, source = own // quarter, own % quarter // 4 * 16 + 4 * lane + own % 4
-        if unit < hidden and source < hidden:
-            forward[k] = w[start + (1 + source) * columns + gate * hidden + unit]
-        half, side = unit // 8 % 2, own // (units // 2)
-        target = unit - 8 * half + 8 * side
-        source, gate = half * (units // 2) + own % (units // 2) // 4 * 4 + lane, own % 4
-        if target < hidden and source < hidden:
-            backward[k] = w[start + (1 + target) * columns + gate * hidden + source]
-
-
-def _jit(kind, units):
-    blocks = _BLOCKS[kind].get(units, 1)
-    return cuda.jit if is_simulated() else cuda.jit(launch_bounds=(LANES * units, blocks))
+        gate, source = group // 2 % 2 * 2 + side, group // 4 * 16 + 4 * lane + number
+        forward[k] = _weight(w, start, hidden, source, gate, unit, as_tf32)
+        warp = unit // 8 % 2
+        target, source = unit + 8 * (side - warp), warp * (units // 2) + group // 2 * 4 + lane
+        backward[k] = _weight(w, start, hidden, target, number, source, as_tf32)
 
 
 @functools.cache
@@ -109,7 +129,7 @@ def _advance(kind, units):
 
 
 def _forward_weights(kind, units):
-    return resident_weights(kind, _GATES, units // 16, units)
+    return weights_of(_plan(kind, units, _GATES, units))
 
 
 @functools.cache
@@ -138,7 +158,7 @@ def forward_kernel(kind, units):
         one, two = unit < hidden and n < batch, unit < hidden and n + 1 < batch
         zero = params.dtype.type(0)
 
-        weights = load(packed, thread * units)
+        weights = load(packed, 4 * thread)
         bi = bf = bg = bo = zero
         if unit < hidden:
             bias = start + unit
@@ -171,7 +191,7 @@ def forward_kernel(kind, units):
                     x_one = read_four(gates_at + gates_step)
                 if two:
                     x_two = read_four(gates_at + gates_step + gates_row)
-            xi, yi, xf, yf, xg, yg, xo, yo = multiply(state, now + source, thread, weights, z)
+            xi, yi, xf, yf, xg, yg, xo, yo = multiply(state, now + source, thread, weights, packed, z)
             c_one = advance(
                 gates_at, c_at, h_at, state, then + place, one, xi, xf, xg, xo, c_one
             )
@@ -189,7 +209,7 @@ def forward_kernel(kind, units):
 
 
 def _backward_weights(kind, units):
-    return resident_weights(kind, 2, units // 8, _GATES * units)
+    return weights_of(_plan(kind, units, 2, _GATES * units))
 
 
 @functools.cache
@@ -227,6 +247,7 @@ def backward_kernel(kind, units):
     @_jit(kind, units)
     def resident_backward(models, shape, gates, packed, c, dy, outputs):
         model = model_of_block(models)
+        packed = packed[model]
         dz = cuda.shared.array(size, packed.dtype, alignment=16)
         handed = cuda.shared.array(exchanged, packed.dtype, alignment=16)
         seq_len, batch, hidden = shape
@@ -236,7 +257,7 @@ def backward_kernel(kind, units):
         one, two = unit < hidden and n < batch, unit < hidden and n + 1 < batch
         zero = packed.dtype.type(0)
 
-        weights = load(packed[model], thread * units)
+        weights = load(packed, 4 * thread)
         for k in range(thread, size, LANES * units):
             dz[k] = zero
         place = lane * pair + _GATES * unit
@@ -273,7 +294,7 @@ def backward_kernel(kind, units):
                     dh_one = read(dy_at)
                 if two:
                     dh_two = read(dy_at + c_row)
-            a, b, p, q = multiply(dz, source, thread, weights, none)
+            a, b, p, q = multiply(dz, source, thread, weights, packed, none)
             if half:
                 a, b, p, q = p, q, a, b
             handed[mine], handed[mine + 1] = p, q

@@ -63,8 +63,8 @@ def _layer_forward(buffers, k, turn):
     if units:
         forward, backward = buffers.flat(f"packed_forward{k}"), buffers.flat(f"packed_backward{k}")
         pack_weights[turn.threads(4 * units**2)](
-            turn.models, buffers.params, layer.at, layer.own, hidden, units, layer.w_x[0],
-            forward, backward
+            turn.models, buffers.params, layer.at, layer.own, hidden, units,
+            buffers.products == "tf32", layer.w_x[0], forward, backward
         )  # fmt: skip
     w_x, first = layer.w_x
     product(

@@ -7,10 +7,15 @@ The product of a step is, for a thread of ``unit`` and ``lane``,
 
 added up over the four lanes of the unit. The eight rows of a block meet the weights at once; a lane
 ends with the sums of rows 2 lane and 2 lane + 1. Tensor cores take two outputs of eight units as
-the 16 rows of a tile, and two numbers of each of four lanes as its 8 columns.
+the 16 rows of a tile, and two numbers of each of four lanes, half of a chunk, as its 8 columns.
+
+Weights are packed as (chunk, output / 2, half, thread, k % 2, output % 2): four of a thread are its
+part of a tile. Those of the first chunks stay in registers; what finds no room there is read again
+at each step, from the cache.
 """
 
 import functools
+from itertools import product
 from typing import Any, NamedTuple
 
 from .equations import on_device
@@ -18,18 +23,28 @@ from .instructions import adds, loads, stores
 
 # Rows of the batch that meet a thread's weights at once, and those it ends with; threads of a unit.
 ROWS, OWN, LANES = 8, 2, 4
-# Weights of a thread of which registers hold what rounding has lost, too.
-_MOST_SPLIT = 64
+
+
+class Plan(NamedTuple):
+    """How the products of a kernel are taken."""
+
+    kind: str  # "ffma", "3xtf32" or "tf32", see ``weights_of``
+    threads: int  # of a block
+    outputs: int
+    chunks: int
+    resident: int  # chunks that stay in registers
+    split: bool  # whether registers hold what rounding has lost, too
+    length: int  # of a row of the state
 
 
 class Weights(NamedTuple):
-    """One way to take the products: device functions, and the floats that a state takes."""
+    """Device functions, and the floats that a state takes."""
 
     size: int
-    load: Any  # (array, start) -> weights
+    load: Any  # (packed, start) -> weights
     first: Any  # (thread) -> where in a state it begins to read
     keep: Any  # (state, start, numbers): put one or four into a state
-    multiply: Any  # (state, start, thread, weights, sums) -> sums
+    multiply: Any  # (state, start, thread, weights, packed, sums) -> sums
 
 
 def row_at(row, length):
@@ -43,28 +58,38 @@ def row_at(row, length):
 
 
 @functools.cache
-def resident_weights(kind, outputs, chunks, length):
-    """Return the ``Weights`` of a kind: "ffma", "3xtf32" or "tf32".
+def weights_of(plan):
+    """Return the ``Weights`` of a plan.
 
     "ffma" multiplies in float32; "tf32" multiplies on tensor cores what is left when numbers are
     rounded to 10 bits of mantissa; "3xtf32" does so three times, with what that has lost, rounded
     likewise: 2^-22 of a product is missing.
     """
-    n, size = 4 * outputs * chunks, row_at(ROWS, length)
-    rows = tuple(row_at(row, length) for row in range(ROWS))
-    if kind == "ffma":
-        return _on_float_units(n, size, rows, outputs, chunks)
-    return _on_tensor_cores(n, size, rows, chunks, kind == "3xtf32")
+    return _on_float_units(plan) if plan.kind == "ffma" else _on_tensor_cores(plan)
 
 
-def _read(machine, place, n):
-    return [number for offset in range(0, n, 4) for number in machine.load_four(place, offset)]
+def _loader(plan, prepare):
+    """Return a function that reads the weights that stay, and prepares them."""
+    n = 4 * plan.resident * plan.outputs
 
-
-def _on_float_units(n, size, rows, outputs, chunks):
-    @loads(n)
+    @loads(2 * n if plan.split else n)
     def load(machine, place):
-        return _read(machine, place, n)
+        at = range(0, n * plan.threads, 4 * plan.threads)
+        return prepare(machine, [number for k in at for number in machine.load_four(place, k)])
+
+    return load
+
+
+def _part_of_tile(plan, machine, weights, packed, chunk, tile, half):
+    """Return four weights, from registers or from the cache."""
+    at = 4 * ((chunk * plan.outputs // 2 + tile) * 2 + half)
+    if chunk < plan.resident:
+        return weights[at:][:4]
+    return machine.load_four_again(packed, at * plan.threads)
+
+
+def _on_float_units(plan):
+    size, rows = row_at(ROWS, plan.length), [row_at(row, plan.length) for row in range(ROWS)]
 
     @on_device
     def first(thread):
@@ -75,19 +100,23 @@ def _on_float_units(n, size, rows, outputs, chunks):
         machine.store(place, 0, *numbers)
 
     @adds
-    def multiply(machine, place, thread, weights, sums):
-        partial = [[machine.zero] * ROWS for _ in range(outputs)]
-        for chunk in range(chunks):
+    def multiply(machine, place, thread, weights, packed, sums):
+        partial = [[machine.zero] * ROWS for _ in range(plan.outputs)]
+        for chunk in range(plan.chunks):
+            four = functools.partial(_part_of_tile, plan, machine, weights, packed, chunk)
+            of_chunk = []
+            for tile in range(plan.outputs // 2):
+                first, second = four(tile, 0), four(tile, 1)
+                of_chunk += [[*first[side::2], *second[side::2]] for side in (0, 1)]
             for row, at in enumerate(rows):
                 state = machine.load_four(place, at + 16 * chunk)
-                for output, own in enumerate(partial):
-                    for k, number in enumerate(state):
-                        weight = weights[4 * (output * chunks + chunk) + k]
-                        own[row] = machine.fma(weight, number, own[row])
+                for own, factors in zip(partial, of_chunk, strict=True):
+                    for pair in zip(factors, state, strict=True):
+                        own[row] = machine.fma(*pair, own[row])
         found = [total for own in partial for total in _meet(machine, thread, own)]
-        return [machine.add(a, b) for a, b in zip(sums, found, strict=True)]
+        return _add(machine, sums, found)
 
-    return Weights(size, load, first, keep, multiply)
+    return Weights(size, _loader(plan, lambda machine, numbers: numbers), first, keep, multiply)
 
 
 def _meet(machine, thread, numbers):
@@ -97,9 +126,12 @@ def _meet(machine, thread, numbers):
         halves = list(zip(numbers[:middle], numbers[middle:], strict=True))
         mine = [machine.choose(thread, bit, high, low) for low, high in halves]
         other = [machine.choose(thread, bit, low, high) for low, high in halves]
-        pairs = zip(mine, other, strict=True)
-        numbers = [machine.add(a, machine.from_lane(b, bit)) for a, b in pairs]
+        numbers = _add(machine, mine, [machine.from_lane(number, bit) for number in other])
     return numbers
+
+
+def _add(machine, left, right):
+    return [machine.add(a, b) for a, b in zip(left, right, strict=True)]
 
 
 def _split(machine, numbers, three):
@@ -111,59 +143,60 @@ def _split(machine, numbers, three):
     return [rounded, [machine.tf32(machine.subtract(a, b)) for a, b in pairs]]
 
 
-def _on_tensor_cores(n, size, rows, chunks, three):
-    parts = 2 if three else 1
-    split = n <= _MOST_SPLIT or not three
+def _split_again(machine, numbers):
+    """Return what ``_split`` does, at each step anew: it takes no registers for long."""
+    rounded = [machine.tf32_again(number) for number in numbers]
+    return [rounded, [machine.subtract(*pair) for pair in zip(numbers, rounded, strict=True)]]
 
-    @loads(parts * n if split else n)
-    def load(machine, place):
-        numbers = _read(machine, place, n)
-        return sum(_split(machine, numbers, three), []) if split else numbers
+
+def _on_tensor_cores(plan):
+    three, size = plan.kind == "3xtf32", row_at(ROWS, plan.length)
+    parts, tiles = 2 if three else 1, plan.outputs // 2
+    resident = 4 * plan.resident * plan.outputs
+    row, pair = row_at(1, plan.length), row_at(2, plan.length)
 
     @on_device
     def first(thread):
-        row = thread % 32 // LANES
-        return row // 2 * rows[2] + row % 2 * rows[1] + thread % LANES * 4
+        own = thread % 32 // LANES
+        return own // 2 * pair + own % 2 * row + thread % LANES * 4
 
     @stores
     def keep(machine, place, numbers):
         for part, some in enumerate(_split(machine, numbers, three)):
             machine.store(place, part * size, *some)
 
+    def prepare(machine, numbers):
+        return sum(_split(machine, numbers, three), []) if plan.split else numbers
+
+    def parts_of(machine, weights, packed, *where):
+        """Return four weights as tf32, and what is lost by that."""
+        numbers = _part_of_tile(plan, machine, weights[:resident], packed, *where)
+        if not three:
+            return [numbers]  # that were packed as tf32
+        if plan.split and where[0] < plan.resident:
+            return [numbers, _part_of_tile(plan, machine, weights[resident:], packed, *where)]
+        return _split_again(machine, numbers)
+
     @adds
-    def multiply(machine, place, thread, weights, sums):
-        tiles = len(sums) // 4
-
-        def tile_of(part, chunk, half, tile):
-            """Return four weights, as ``Machine.mma`` takes them, or what rounding has lost."""
-            at = [4 * (output * chunks + chunk) + 2 * half for output in (2 * tile, 2 * tile + 1)]
-            return [weights[part * n + start + k] for k in (0, 1) for start in at]
-
+    def multiply(machine, place, thread, weights, packed, sums):
         zero = [machine.zero] * 4
         # Sums that need not wait for each other: of each half, and of what rounding has lost.
         main = [[sums[4 * tile :][:4] for tile in range(tiles)], [zero] * tiles]
-        rest = [[zero] * tiles for _ in range(2 if split else 1)]
-        for chunk in range(chunks):
+        rest = [[zero] * tiles for _ in range(2 if plan.split else 1)] if three else []
+        for chunk in range(plan.chunks):
             state = [machine.load_four(place, part * size + 16 * chunk) for part in range(parts)]
-            for half in (0, 1):
-                pairs = [some[2 * half :][:2] for some in state]
-                for tile in range(tiles):
-                    a = tile_of(0, chunk, half, tile)
-                    if three and split:
-                        low = tile_of(1, chunk, half, tile)
-                    elif three:
-                        high = [machine.tf32_again(number) for number in a]
-                        low = [machine.subtract(*pair) for pair in zip(a, high, strict=True)]
-                        a = high
-                    if three:
-                        own = rest[half % len(rest)]
-                        own[tile] = machine.mma(low, pairs[0], own[tile])
-                        own[tile] = machine.mma(a, pairs[1], own[tile])
-                    main[half][tile] = machine.mma(a, pairs[0], main[half][tile])
-        chains = [sum(chain, []) for chain in (main + rest if three else main)]
+            for tile, half in product(range(tiles), (0, 1)):
+                a = parts_of(machine, weights, packed, chunk, tile, half)
+                b = [some[2 * half :][:2] for some in state]
+                if three:
+                    own = rest[half % len(rest)]
+                    own[tile] = machine.mma(a[1], b[0], own[tile])
+                    own[tile] = machine.mma(a[0], b[1], own[tile])
+                main[half][tile] = machine.mma(a[0], b[0], main[half][tile])
+        chains = [sum(chain, []) for chain in main + rest]
         found = chains.pop()
         while chains:
-            found = [machine.add(a, b) for a, b in zip(chains.pop(), found, strict=True)]
+            found = _add(machine, chains.pop(), found)
         return found
 
-    return Weights(parts * size, load, first, keep, multiply)
+    return Weights(parts * size, _loader(plan, prepare), first, keep, multiply)
