@@ -7,8 +7,9 @@ import numpy as np
 
 from ..cpu.cell import CELLS
 from .device import allocate, free_bytes, to_device
+from .precision import products_of
 from .product import SIDE
-from .resident import order_of_columns, products_of
+from .resident import order_of_columns, units_of
 from .sums import THREADS
 from .windows import NORMS
 
@@ -51,7 +52,7 @@ class Buffers:
         self.network, self.params, self.batch = network, params, batch
         self.models, self.n_params = params.shape
         self.cell, self.norm = CELLS[network.cell], NORMS[network.window_norm]
-        self.products, self.units = products_of(network)
+        self.products, self.units = products_of(network), units_of(network)
         self.chunks = chunks_of(network, batch) if training else 0
         shapes = shapes_of(network, batch, training)
         self._arrays = allocate(
@@ -142,7 +143,7 @@ def chunks_of(network, batch):
 
 def shapes_of(network, batch, training):
     """Return the shape of each array by name, for one model."""
-    cell, (_, units) = CELLS[network.cell], products_of(network)
+    cell, units = CELLS[network.cell], units_of(network)
     seq_len, hidden, layers = network.seq_len, network.hidden_size, network.num_layers
     outputs = network.targets, network.horizon
     shapes = {

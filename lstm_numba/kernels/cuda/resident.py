@@ -14,9 +14,9 @@ import functools
 import numpy as np
 from numba import cuda
 
-from . import registers
-from .device import has_tensor_cores, is_simulated
+from .device import is_simulated
 from .equations import STANDARD, lstm_cell, lstm_cell_grad, on_device
+from .precision import products_of
 from .registers import address_of, read, read_four, rounded, write, write_four
 from .rows import model_of_block
 from .weights import LANES, OWN, ROWS, Plan, row_at, weights_of
@@ -30,15 +30,11 @@ _OTHERS = 72
 _OTHERS_OF = {"ffma": (88, 88), "3xtf32": (92, 92), "tf32": (80, 88)}
 
 
-def products_of(network):
-    """Return how the products of a layer are taken, and its padded units; 0 if not here."""
+def units_of(network):
+    """Return the padded units of a network whose layers fit; 0 if they do not."""
     units = -(-network.hidden_size // 16) * 16
-    if network.cell != "lstm" or network.dtype != "float32" or not registers.AVAILABLE:
-        return "", 0
-    kind = "ffma"
-    if has_tensor_cores():
-        kind = "tf32" if network.precision == "tf32" else "3xtf32"
-    return (kind, units) if units <= MOST_UNITS[kind] else ("", 0)
+    fits = network.cell == "lstm" and units <= MOST_UNITS.get(products_of(network), 0)
+    return units if fits else 0
 
 
 def blocks_of_samples(batch, units):
@@ -54,7 +50,7 @@ def order_of_columns(hidden):
 def _plan(kind, units, outputs, length):
     """Return the ``Plan`` of a kernel: as many weights in registers as find room there."""
     threads, own = LANES * units, units
-    # Each of four schedulers has 512 registers for the lanes of its warps, which get them in eights.
+    # Each of four schedulers has 512 registers for a lane of all its warps; they come in eights.
     room = min(255, 512 // -(-threads // 128) // 8 * 8)
     forward, backward = _OTHERS_OF[kind]
     others = forward if outputs == _GATES else backward
@@ -141,8 +137,7 @@ def forward_kernel(kind, units):
     models, params, start                       likewise
     packed                                      see ``pack_weights``
     """
-    weights_of_gates = _forward_weights(kind, units)
-    copy, load, first, _, multiply = weights_of_gates
+    copy, load, first, _, multiply = _forward_weights(kind, units)
     size, row, pair = 2 * copy, row_at(1, units), row_at(2, units)
     advance = _advance(kind, units)
 
@@ -191,10 +186,10 @@ def forward_kernel(kind, units):
                     x_one = read_four(gates_at + gates_step)
                 if two:
                     x_two = read_four(gates_at + gates_step + gates_row)
-            xi, yi, xf, yf, xg, yg, xo, yo = multiply(state, now + source, thread, weights, packed, z)
-            c_one = advance(
-                gates_at, c_at, h_at, state, then + place, one, xi, xf, xg, xo, c_one
+            xi, yi, xf, yf, xg, yg, xo, yo = multiply(
+                state, now + source, thread, weights, packed, z
             )
+            c_one = advance(gates_at, c_at, h_at, state, then + place, one, xi, xf, xg, xo, c_one)
             c_two = advance(
                 gates_at + gates_row, c_at + c_row, h_at + h_row, state, then + place + row, two,
                 yi, yf, yg, yo, c_two
@@ -214,7 +209,7 @@ def _backward_weights(kind, units):
 
 @functools.cache
 def _retreat(kind, units):
-    """Return a device function that pulls gradients back through a step of one row; it returns dc."""
+    """Return a device function that pulls back through a unit's step in one row; it returns dc."""
     keep = _backward_weights(kind, units).keep
 
     @on_device

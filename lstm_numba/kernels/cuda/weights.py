@@ -19,7 +19,8 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from .equations import on_device
-from .instructions import adds, loads, stores
+from .instructions import adds, loads
+from .precision import add_products, keeper, parts_of, split, split_again
 
 # Rows of the batch that meet a thread's weights at once, and those it ends with; threads of a unit.
 ROWS, OWN, LANES = 8, 2, 4
@@ -28,7 +29,7 @@ ROWS, OWN, LANES = 8, 2, 4
 class Plan(NamedTuple):
     """How the products of a kernel are taken."""
 
-    kind: str  # "ffma", "3xtf32" or "tf32", see ``weights_of``
+    kind: str  # see ``precision.py``
     threads: int  # of a block
     outputs: int
     chunks: int
@@ -59,12 +60,7 @@ def row_at(row, length):
 
 @functools.cache
 def weights_of(plan):
-    """Return the ``Weights`` of a plan.
-
-    "ffma" multiplies in float32; "tf32" multiplies on tensor cores what is left when numbers are
-    rounded to 10 bits of mantissa; "3xtf32" does so three times, with what that has lost, rounded
-    likewise: 2^-22 of a product is missing.
-    """
+    """Return the ``Weights`` of a plan."""
     return _on_float_units(plan) if plan.kind == "ffma" else _on_tensor_cores(plan)
 
 
@@ -95,10 +91,6 @@ def _on_float_units(plan):
     def first(thread):
         return thread % LANES * 4
 
-    @stores
-    def keep(machine, place, numbers):
-        machine.store(place, 0, *numbers)
-
     @adds
     def multiply(machine, place, thread, weights, packed, sums):
         partial = [[machine.zero] * ROWS for _ in range(plan.outputs)]
@@ -116,7 +108,8 @@ def _on_float_units(plan):
         found = [total for own in partial for total in _meet(machine, thread, own)]
         return _add(machine, sums, found)
 
-    return Weights(size, _loader(plan, lambda machine, numbers: numbers), first, keep, multiply)
+    load = _loader(plan, lambda machine, numbers: numbers)
+    return Weights(size, load, first, keeper(plan.kind, size), multiply)
 
 
 def _meet(machine, thread, numbers):
@@ -130,28 +123,17 @@ def _meet(machine, thread, numbers):
     return numbers
 
 
+def _in_a_row(lists):
+    return [number for some in lists for number in some]
+
+
 def _add(machine, left, right):
     return [machine.add(a, b) for a, b in zip(left, right, strict=True)]
 
 
-def _split(machine, numbers, three):
-    """Return numbers as tf32, and, if ``three``, what is lost by that, as tf32."""
-    rounded = [machine.tf32(number) for number in numbers]
-    if not three:
-        return [rounded]
-    pairs = zip(numbers, rounded, strict=True)
-    return [rounded, [machine.tf32(machine.subtract(a, b)) for a, b in pairs]]
-
-
-def _split_again(machine, numbers):
-    """Return what ``_split`` does, at each step anew: it takes no registers for long."""
-    rounded = [machine.tf32_again(number) for number in numbers]
-    return [rounded, [machine.subtract(*pair) for pair in zip(numbers, rounded, strict=True)]]
-
-
 def _on_tensor_cores(plan):
     three, size = plan.kind == "3xtf32", row_at(ROWS, plan.length)
-    parts, tiles = 2 if three else 1, plan.outputs // 2
+    parts, tiles = parts_of(plan.kind), plan.outputs // 2
     resident = 4 * plan.resident * plan.outputs
     row, pair = row_at(1, plan.length), row_at(2, plan.length)
 
@@ -160,43 +142,38 @@ def _on_tensor_cores(plan):
         own = thread % 32 // LANES
         return own // 2 * pair + own % 2 * row + thread % LANES * 4
 
-    @stores
-    def keep(machine, place, numbers):
-        for part, some in enumerate(_split(machine, numbers, three)):
-            machine.store(place, part * size, *some)
-
     def prepare(machine, numbers):
-        return sum(_split(machine, numbers, three), []) if plan.split else numbers
+        return _in_a_row(split(machine, plan.kind, numbers)) if plan.split else numbers
 
-    def parts_of(machine, weights, packed, *where):
+    def weights_at(machine, weights, packed, *where):
         """Return four weights as tf32, and what is lost by that."""
         numbers = _part_of_tile(plan, machine, weights[:resident], packed, *where)
         if not three:
             return [numbers]  # that were packed as tf32
         if plan.split and where[0] < plan.resident:
             return [numbers, _part_of_tile(plan, machine, weights[resident:], packed, *where)]
-        return _split_again(machine, numbers)
+        return split_again(machine, numbers)
 
     @adds
     def multiply(machine, place, thread, weights, packed, sums):
         zero = [machine.zero] * 4
         # Sums that need not wait for each other: of each half, and of what rounding has lost.
         main = [[sums[4 * tile :][:4] for tile in range(tiles)], [zero] * tiles]
-        rest = [[zero] * tiles for _ in range(2 if plan.split else 1)] if three else []
+        rest = [[zero if three else None] * tiles for _ in range(2 if plan.split else 1)]
         for chunk in range(plan.chunks):
             state = [machine.load_four(place, part * size + 16 * chunk) for part in range(parts)]
             for tile, half in product(range(tiles), (0, 1)):
-                a = parts_of(machine, weights, packed, chunk, tile, half)
+                a = weights_at(machine, weights, packed, chunk, tile, half)
                 b = [some[2 * half :][:2] for some in state]
-                if three:
-                    own = rest[half % len(rest)]
-                    own[tile] = machine.mma(a[1], b[0], own[tile])
-                    own[tile] = machine.mma(a[0], b[1], own[tile])
-                main[half][tile] = machine.mma(a[0], b[0], main[half][tile])
-        chains = [sum(chain, []) for chain in main + rest]
+                chain = rest[half % len(rest)]
+                main[half][tile], chain[tile] = add_products(
+                    machine, a, b, main[half][tile], chain[tile]
+                )
+        chains = [_in_a_row(chain) for chain in (main + rest if three else main)]
         found = chains.pop()
         while chains:
             found = _add(machine, chains.pop(), found)
         return found
 
+    keep = keeper(plan.kind, size)
     return Weights(parts * size, _loader(plan, prepare), first, keep, multiply)
