@@ -7,7 +7,7 @@ import numpy as np
 
 from ..cpu.cell import CELLS
 from .device import allocate, free_bytes, to_device
-from .precision import products_of
+from .precision import exact_products, products_of
 from .product import SIDE
 from .resident import order_of_columns, units_of
 from .sums import THREADS
@@ -52,7 +52,8 @@ class Buffers:
         self.network, self.params, self.batch = network, params, batch
         self.models, self.n_params = params.shape
         self.cell, self.norm = CELLS[network.cell], NORMS[network.window_norm]
-        self.products, self.units = products_of(network), units_of(network)
+        self.products, self.exact = products_of(network), exact_products(network.dtype)
+        self.units = units_of(network)
         self.chunks = chunks_of(network, batch) if training else 0
         shapes = shapes_of(network, batch, training)
         self._arrays = allocate(

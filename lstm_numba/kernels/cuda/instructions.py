@@ -25,6 +25,11 @@ if not is_complete():
 
         zero = np.float32(0)
 
+        def load(self, place, offset):
+            """Return the float at ``offset``."""
+            array, start = place
+            return array[start + offset]
+
         def load_four(self, place, offset):
             """Return four floats from ``offset`` on, a multiple of 4."""
             array, start = place
@@ -106,6 +111,17 @@ if not is_complete():
 
         return call
 
+    def multiplies(function):
+        """Turn function(machine, a, b, sums) -> sums into one of kernels.
+
+        A kernel calls it with (array, a, b, sums): two starts, and a tuple that is a list there.
+        """
+
+        def call(array, a, b, sums):
+            return tuple(function(Machine(), (array, a), (array, b), list(sums)))
+
+        return call
+
 else:
     from llvmlite import ir
     from numba.cuda import cgutils, types
@@ -155,6 +171,9 @@ else:
 
         def _at(self, place, offset):
             return self._builder.gep(place, [ir.IntType(64)(offset)])
+
+        def load(self, place, offset):
+            return self._builder.load(self._at(place, offset), align=4)
 
         def load_four(self, place, offset):
             return load_four(self._builder, self._at(place, offset))
@@ -245,5 +264,17 @@ else:
                 return cgutils.pack_array(builder, found)
 
             return sums(array, types.int64, types.int64, weights, packed, sums), codegen
+
+        return call
+
+    def multiplies(function):
+        @intrinsic
+        def call(typing_context, array, a, b, sums):
+            def codegen(context, builder, signature, args):
+                a, b = (place_in(context, builder, array, args[0], at) for at in args[1:3])
+                s = cgutils.unpack_tuple(builder, args[3])
+                return cgutils.pack_array(builder, function(Machine(builder), a, b, s))
+
+            return sums(array, types.int64, types.int64, sums), codegen
 
         return call

@@ -59,9 +59,13 @@ def keeper(kind, apart):
     return keep
 
 
-def add_products(machine, a, b, main, rest):
-    """Return main + a b and, where there is one, rest + what that misses; of parts of tiles."""
-    if rest is not None:
-        rest = machine.mma(a[1], b[0], rest)
-        rest = machine.mma(a[0], b[1], rest)
-    return machine.mma(a[0], b[0], main), rest
+def add_products(machine, a, b, sums):
+    """Return sums + a b of tiles that are given by what stands for their numbers."""
+    if len(a) > 1:
+        sums = add_lost(machine, a, b, sums)
+    return machine.mma(a[0], b[0], sums)
+
+
+def add_lost(machine, a, b, sums):
+    """Return sums + what tf32 loses of a b."""
+    return machine.mma(a[0], b[1], machine.mma(a[1], b[0], sums))

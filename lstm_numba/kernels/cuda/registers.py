@@ -5,8 +5,6 @@ written in Python. An address is that of a float in device memory; it is counted
 ``address + 4`` is the next float's. Numba's own indices take several instructions each.
 """
 
-import numpy as np
-
 from .device import is_complete
 from .instructions import Machine
 
@@ -52,11 +50,6 @@ if not is_complete():
     def reciprocal(x):
         """1 / x; on a device, in float32, to one unit in the last place."""
         return type(x)(1) / x
-
-    def add_outer(total, a, a_start, b, b_start):
-        """Return total (4 x 4 floats, a tuple) + the outer product of four floats of a and of b."""
-        rows, columns = a[a_start : a_start + 4], b[b_start : b_start + 4]
-        return tuple(np.asarray(total) + np.outer(rows, columns).reshape(-1))
 
 else:
     from llvmlite import ir
@@ -122,15 +115,3 @@ else:
             return builder.call(rcp, args)
 
         return x(x), codegen
-
-    @intrinsic
-    def add_outer(typing_context, total, a, a_start, b, b_start):
-        def codegen(context, builder, signature, args):
-            sums = cgutils.unpack_tuple(builder, args[0], 16)
-            rows = load_four(builder, place_in(context, builder, a, *args[1:3]))
-            columns = load_four(builder, place_in(context, builder, b, *args[3:]))
-            pairs = ((row, column) for row in rows for column in columns)
-            added = [builder.fma(*pair, s) for pair, s in zip(pairs, sums, strict=True)]
-            return cgutils.pack_array(builder, added)
-
-        return total(total, a, types.int64, b, types.int64), codegen

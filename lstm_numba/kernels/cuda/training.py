@@ -38,6 +38,7 @@ def _forward(buffers, windows, turn):
     parts = buffers.flat("parts")
     last, at = _last_state(buffers)
     product(
+        buffers.exact,
         turn,
         (batch, outputs, 1 + hidden),
         (last, (at, hidden + 2, 1)),
@@ -47,6 +48,7 @@ def _forward(buffers, windows, turn):
     if network.skip:
         rows = batch * network.targets
         product(
+            buffers.exact,
             turn,
             (rows, network.horizon, seq_len),
             (buffers.flat("history"), (0, 1, rows)),
@@ -68,6 +70,7 @@ def _layer_forward(buffers, k, turn):
         )  # fmt: skip
     w_x, first = layer.w_x
     product(
+        buffers.products,
         turn,
         (seq_len * batch, columns, layer.inputs),
         (layer.x, (layer.x_start, layer.x_row, 1)),
@@ -115,10 +118,10 @@ def _score(buffers, windows, turn, step, losses):
     sum_into[(1, turn.count), THREADS](turn.models, buffers.losses, losses, turn.at)
 
 
-def _weight_gradient(buffers, turn, shape, a, b, at, columns):
+def _weight_gradient(kind, buffers, turn, shape, a, b, at, columns):
     """Put the chunks of a^T b into the partial gradients, from weight ``at`` on."""
     out = buffers.flat("partials"), (at, buffers.n_params, columns)
-    product(turn, shape, a, b, out, buffers.chunks)
+    product(kind, turn, shape, a, b, out, buffers.chunks)
 
 
 def _head_backward(buffers, windows, turn):
@@ -129,6 +132,7 @@ def _head_backward(buffers, windows, turn):
     dout = buffers.flat("dout")
     last, at = _last_state(buffers)
     product(
+        buffers.exact,
         turn,
         (batch, hidden, outputs),
         (dout, (0, outputs, 1)),
@@ -136,6 +140,7 @@ def _head_backward(buffers, windows, turn):
         (buffers.flat(f"dy{network.num_layers - 1}"), (0, 0, hidden)),
     )
     _weight_gradient(
+        buffers.exact,
         buffers,
         turn,
         (1 + hidden, outputs, batch),
@@ -147,6 +152,7 @@ def _head_backward(buffers, windows, turn):
     if network.skip:
         rows = batch * network.targets
         _weight_gradient(
+            buffers.exact,
             buffers,
             turn,
             (network.seq_len, horizon, rows),
@@ -184,6 +190,7 @@ def _layer_backward(buffers, k, turn):
     rows, columns, slots = network.seq_len * batch, cell.gates * hidden, cell.slots * hidden
     dz = buffers.flat(f"gates{k}")
     _weight_gradient(
+        buffers.products,
         buffers,
         turn,
         (layer.inputs, columns, rows),
@@ -196,14 +203,24 @@ def _layer_backward(buffers, k, turn):
     apart = hidden if cell.x_apart else 0
     h, shared = (buffers.flat(f"h{k}"), (0, 1, hidden + 2)), columns - apart
     shape = 1 + hidden, shared, rows
-    _weight_gradient(buffers, turn, shape, h, (dz, (0, slots, 1)), layer.own, columns)
+    _weight_gradient(
+        buffers.products, buffers, turn, shape, h, (dz, (0, slots, 1)), layer.own, columns
+    )
     if apart:
         shape = 1 + hidden, apart, rows
         _weight_gradient(
-            buffers, turn, shape, h, (dz, (columns, slots, 1)), layer.own + shared, columns
+            buffers.products,
+            buffers,
+            turn,
+            shape,
+            h,
+            (dz, (columns, slots, 1)),
+            layer.own + shared,
+            columns,
         )
     if k:
         product(
+            buffers.products,
             turn,
             (rows, hidden, columns),
             (dz, (0, slots, 1)),

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from .equations import on_device
 from .instructions import adds, loads
-from .precision import add_products, keeper, parts_of, split, split_again
+from .precision import add_lost, keeper, parts_of, split, split_again
 
 # Rows of the batch that meet a thread's weights at once, and those it ends with; threads of a unit.
 ROWS, OWN, LANES = 8, 2, 4
@@ -159,16 +159,16 @@ def _on_tensor_cores(plan):
         zero = [machine.zero] * 4
         # Sums that need not wait for each other: of each half, and of what rounding has lost.
         main = [[sums[4 * tile :][:4] for tile in range(tiles)], [zero] * tiles]
-        rest = [[zero if three else None] * tiles for _ in range(2 if plan.split else 1)]
+        rest = [[zero] * tiles for _ in range(2 if plan.split else 1)]
         for chunk in range(plan.chunks):
             state = [machine.load_four(place, part * size + 16 * chunk) for part in range(parts)]
             for tile, half in product(range(tiles), (0, 1)):
                 a = weights_at(machine, weights, packed, chunk, tile, half)
                 b = [some[2 * half :][:2] for some in state]
-                chain = rest[half % len(rest)]
-                main[half][tile], chain[tile] = add_products(
-                    machine, a, b, main[half][tile], chain[tile]
-                )
+                main[half][tile] = machine.mma(a[0], b[0], main[half][tile])
+                if three:
+                    chain = rest[half % len(rest)]
+                    chain[tile] = add_lost(machine, a, b, chain[tile])
         chains = [_in_a_row(chain) for chain in (main + rest if three else main)]
         found = chains.pop()
         while chains:
