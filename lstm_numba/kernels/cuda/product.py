@@ -10,7 +10,7 @@ from numba import cuda
 from .equations import on_device
 from .instructions import multiplies
 from .precision import add_products, keeper, parts_of
-from .registers import address_of, read
+from .registers import address_of, read, write
 from .rows import model_of_block
 
 # Threads of a block, and outputs that it computes: TILE x TILE.
@@ -70,7 +70,8 @@ class Share(NamedTuple):
 
     corner: Any  # (thread) -> first row and column of what its warp computes
     first: Any  # (thread) -> its first row and column in a tile
-    place: Any  # (thread, r, s) -> row and column of its number 4 r + s
+    place: Any  # (thread) -> row and column of its first output
+    further: Any  # (r, s) -> how many rows and columns from there its output 4 r + s is
     keep: Any  # (tiles, start, numbers): put one into a tile
     add: Any  # (tiles, a, b, sums) -> sums
 
@@ -83,8 +84,8 @@ def _on_float_units():
         return thread // 16 * 4, thread % 16 * 4
 
     @on_device
-    def place(thread, r, s):
-        return thread // 16 * 4 + r, thread % 16 * 4 + s
+    def further(r, s):
+        return r, s
 
     @multiplies
     def add(machine, a, b, sums):
@@ -94,7 +95,7 @@ def _on_float_units():
             sums = [machine.fma(*pair, total) for pair, total in zip(pairs, sums, strict=True)]
         return sums
 
-    return Share(corner, corner, place, keeper("ffma", 0), add)
+    return Share(corner, corner, corner, further, keeper("ffma", 0), add)
 
 
 def _on_tensor_cores(kind):
@@ -113,10 +114,13 @@ def _on_tensor_cores(kind):
         return along + row, along + column
 
     @on_device
-    def place(thread, r, s):
+    def place(thread):
         row, column = corner(thread)
-        row += thread % 32 // 4 + s // 2 * 8
-        return row, column + 8 * r + thread % 4 * 2 + s % 2
+        return row + thread % 32 // 4, column + thread % 4 * 2
+
+    @on_device
+    def further(r, s):
+        return s // 2 * 8, 8 * r + s % 2
 
     @multiplies
     def add(machine, a, b, sums):
@@ -137,7 +141,7 @@ def _on_tensor_cores(kind):
                 main[tile] = add_products(machine, left, own, main[tile])
         return [number for some in main for number in some]
 
-    return Share(corner, first, place, keeper(kind, apart), add)
+    return Share(corner, first, place, further, keeper(kind, apart), add)
 
 
 @on_device
@@ -174,13 +178,12 @@ def _order(thread, unit_stride):
 def tiled_product(kind):
     """Return ``plain_product`` with 16 outputs per thread, and products of a kind."""
     share = _on_float_units() if kind == "ffma" else _on_tensor_cores(kind)
-    corner, first_of, place, keep, add = share
+    corner, first_of, place, further, keep, add = share
     stored = 2 * parts_of(kind) * _STORED
 
     @cuda.jit
     def tiled_product(models, shape, chunks, a, a_at, b, b_at, out, out_at):
         model = model_of_block(models)
-        out = out[model]
         m, n, k = shape
         a_start, a_row, a_column = a_at
         b_start, b_row, b_column = b_at
@@ -227,13 +230,15 @@ def tiled_product(kind):
             if busy:
                 total = add(tiles, own_a, _STORED + own_b, total)
             cuda.syncthreads()
+        row, column = place(thread)
+        to = out_start + chunk * out_chunk + (first_row + row) * out_row + first_column + column
+        to, rows = address_of(out[model], to), np.int32(m - first_row - row)
+        columns = np.int32(n - first_column - column)
         for r in range(4):
             for s in range(4):
-                row, column = place(thread, r, s)
-                row += first_row
-                column += first_column
-                if row < m and column < n:
-                    out[out_start + chunk * out_chunk + row * out_row + column] = total[4 * r + s]
+                row, column = further(r, s)
+                if row < rows and column < columns:
+                    write(to + 4 * (row * out_row + column), total[4 * r + s])
 
     return tiled_product
 
