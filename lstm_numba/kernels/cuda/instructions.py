@@ -42,7 +42,8 @@ if not is_complete():
         def store(self, place, offset, *floats):
             """Put one float at ``offset``, or four, if that is a multiple of 4."""
             array, start = place
-            array[start + offset : start + offset + len(floats)] = floats
+            for k, number in enumerate(floats, start + offset):
+                array[k] = number
 
         def add(self, a, b):
             return a + b
@@ -64,12 +65,14 @@ if not is_complete():
 
         def tf32(self, x):
             """Return x with 10 bits of mantissa: the nearest."""
-            x = np.float32(x)
-            return np.uint32(x.view(np.uint32) + _HALF & _TF32).view(np.float32) if x == x else x
+            if not x or x != x:  # most are 0, and NaN is not rounded
+                return x
+            return np.uint32(x.view(np.uint32) + _HALF & _TF32).view(np.float32)
 
         def tf32_again(self, x):
-            """Return what ``tf32`` does, but at each call anew: it takes no registers for long."""
-            return self.tf32(x)
+            """Return what ``tf32`` does, at each call anew; NaN may become a number."""
+            bits = int(np.float32(x).view(np.uint32)) + _HALF & _TF32
+            return np.uint32(bits).view(np.float32)
 
         def mma(self, a, b, c):
             """Return a b + c of 16 x 8, 8 x 8 and 16 x 8 numbers; of a and b only tf32 counts.
@@ -83,6 +86,8 @@ if not is_complete():
             """
             return list(multiply_tiles(a, b, c))
 
+    _MACHINE = Machine()
+
     def loads(results):
         """Turn function(machine, place) -> list of ``results`` floats into one of kernels.
 
@@ -90,13 +95,13 @@ if not is_complete():
         """
 
         def decorate(function):
-            return lambda array, start: tuple(function(Machine(), (array, start)))
+            return lambda array, start: tuple(function(_MACHINE, (array, start)))
 
         return decorate
 
     def stores(function):
         """Turn function(machine, place, numbers) into one of kernels: (array, start, numbers)."""
-        return lambda array, start, numbers: function(Machine(), (array, start), list(numbers))
+        return lambda array, start, numbers: function(_MACHINE, (array, start), list(numbers))
 
     def adds(function):
         """Turn function(machine, place, thread, weights, more, sums) -> sums into one of kernels.
@@ -107,7 +112,7 @@ if not is_complete():
 
         def call(array, start, thread, weights, packed, sums):
             place, more = (array, start), (packed, 4 * thread)
-            return tuple(function(Machine(), place, thread, list(weights), more, list(sums)))
+            return tuple(function(_MACHINE, place, thread, list(weights), more, list(sums)))
 
         return call
 
@@ -118,7 +123,7 @@ if not is_complete():
         """
 
         def call(array, a, b, sums):
-            return tuple(function(Machine(), (array, a), (array, b), list(sums)))
+            return tuple(function(_MACHINE, (array, a), (array, b), list(sums)))
 
         return call
 
