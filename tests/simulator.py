@@ -176,6 +176,8 @@ def _kind(argument):
         return f"{_kind(argument[0])} x {len(argument)}"
     if isinstance(argument, np.ndarray):
         return f"{argument.dtype}[{argument.ndim}]"
+    if isinstance(argument, bool):
+        return "boolean"
     return "int64" if isinstance(argument, int) else str(np.asarray(argument).dtype)
 
 
