@@ -59,7 +59,7 @@ def plain_product(models, shape, chunks, a, a_at, b, b_at, out, out_at):
 
 # The product for float32: a block's outputs are SIDE x SIDE, a thread's 16, and DEPTH steps of the
 # sum are in shared memory at a time.
-SIDE, DEPTH, _THREADS = 64, 16, 256
+SIDE, DEPTH, THREADS = 64, 16, 256
 # Rows of 16 bytes' alignment; four of them, eight numbers each, meet all banks.
 _WIDE = SIDE + 8
 _STORED = DEPTH * _WIDE
@@ -170,8 +170,8 @@ def _order(thread, unit_stride):
     numbers, whichever way a matrix lies.
     """
     if unit_stride:
-        return thread // DEPTH, thread % DEPTH, _THREADS // DEPTH, 0
-    return thread % SIDE, thread // SIDE, 0, _THREADS // SIDE
+        return thread // DEPTH, thread % DEPTH, THREADS // DEPTH, 0
+    return thread % SIDE, thread // SIDE, 0, THREADS // SIDE
 
 
 @functools.cache
@@ -266,4 +266,4 @@ def product(kind, turn, shape, a, b, out, chunks=1):
     if kind == "plain":
         plain_product[grid, (TILE, TILE)](turn.models, shape, chunks, *a, *b, *out)
     else:
-        tiled_product(kind)[grid, _THREADS](turn.models, shape, chunks, *a, *b, *out)
+        tiled_product(kind)[grid, THREADS](turn.models, shape, chunks, *a, *b, *out)
