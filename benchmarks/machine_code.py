@@ -44,8 +44,8 @@ def machine_code(kernel, signature):
 
 
 def instructions_of_loop(assembly):
-    """Return how often each instruction occurs in the longest loop of a disassembly."""
-    operations, labels, loops = [], {}, [(0, 0)]
+    """Return how often each instruction occurs in the longest innermost loop of a disassembly."""
+    operations, labels, loops = [], {}, []
     for line in assembly.splitlines():
         if label := re.match(r"\s*(\.L_x_\d+):", line):
             labels[label[1]] = len(operations)
@@ -54,7 +54,12 @@ def instructions_of_loop(assembly):
             target = re.search(r"BRA.*?(\.L_x_\d+)", operation[1])
             if target and target[1] in labels:
                 loops.append((labels[target[1]], len(operations)))
-    first, stop = max(loops, key=lambda loop: loop[1] - loop[0])
+    innermost = [
+        (first, stop)
+        for first, stop in loops
+        if not any((first, stop) != own and first <= own[0] and own[1] <= stop for own in loops)
+    ]
+    first, stop = max(innermost, key=lambda loop: loop[1] - loop[0])
     names = (re.sub(r"^@!?U?P\d+\s+", "", text).split()[0] for text in operations[first:stop])
     return collections.Counter(name.split(".")[0] for name in names)
 
@@ -82,7 +87,7 @@ def _signatures():
     first = models, three, matrix, matrix
     return {
         "forward": types.void(*first, number, matrix, matrix, matrix),
-        "backward": types.void(*first, matrix, matrix, number),
+        "backward": types.void(*first, *3 * [matrix], *3 * [number], matrix),
         "product": types.void(models, three, number, *3 * (matrix, three)),
     }
 

@@ -45,6 +45,12 @@ if not is_complete():
             for k, number in enumerate(floats, start + offset):
                 array[k] = number
 
+        def write(self, address, row, column, stride, rows, columns, number):
+            """Put a float ``row`` floats and ``column`` strides behind an address, if within."""
+            if row < rows and column < columns:
+                place = address + (4 * row + column * stride)
+                place.array[place.at] = number
+
         def add(self, a, b):
             return a + b
 
@@ -127,6 +133,17 @@ if not is_complete():
 
         return call
 
+    def writes(function):
+        """Turn function(machine, address, stride, rows, columns, numbers) into one of kernels.
+
+        A kernel gives four integers and a tuple, which is a list there; nothing is returned.
+        """
+
+        def call(address, stride, rows, columns, numbers):
+            function(_MACHINE, address, stride, rows, columns, list(numbers))
+
+        return call
+
 else:
     from llvmlite import ir
     from numba.cuda import cgutils, types
@@ -134,6 +151,8 @@ else:
 
     _FLOAT, _BITS = ir.FloatType(), ir.IntType(32)
     _VECTOR = ir.VectorType(_FLOAT, 4)
+    # Device memory; the address of a float there is the same as among all addresses.
+    GLOBAL = ir.PointerType(_FLOAT, addrspace=1)
     _MMA = (
         "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
         "{$0,$1,$2,$3}, {$4,$5,$6,$7}, {$8,$9}, {$10,$11,$12,$13};"
@@ -195,6 +214,17 @@ else:
                 store_four(self._builder, self._at(place, offset), floats)
             else:
                 self._builder.store(*floats, self._at(place, offset))
+
+        def write(self, address, row, column, stride, rows, columns, number):
+            builder, whole = self._builder, address.type
+            within = builder.and_(
+                builder.icmp_signed("<", whole(row), rows),
+                builder.icmp_signed("<", whole(column), columns),
+            )
+            with builder.if_then(within):
+                further = builder.add(whole(4 * row), builder.mul(whole(column), stride))
+                place = builder.inttoptr(builder.add(address, further), GLOBAL)
+                builder.store(number, place, align=4)
 
         def add(self, a, b):
             return self._builder.fadd(a, b)
@@ -281,5 +311,16 @@ else:
                 return cgutils.pack_array(builder, function(Machine(builder), a, b, s))
 
             return sums(array, types.int64, types.int64, sums), codegen
+
+        return call
+
+    def writes(function):
+        @intrinsic
+        def call(typing_context, address, stride, rows, columns, numbers):
+            def codegen(context, builder, signature, args):
+                floats = cgutils.unpack_tuple(builder, args[4])
+                function(Machine(builder), *args[:4], floats)
+
+            return types.void(*4 * [types.int64], numbers), codegen
 
         return call

@@ -56,10 +56,7 @@ else:
     from numba.cuda import cgutils, types
     from numba.cuda.extending import intrinsic
 
-    from .instructions import load_four, place_in, store_four
-
-    # Device memory; the address of a float there is the same as among all addresses.
-    _GLOBAL = ir.PointerType(ir.FloatType(), addrspace=1)
+    from .instructions import GLOBAL, load_four, place_in, store_four
 
     @intrinsic
     def address_of(typing_context, array, at):
@@ -72,21 +69,21 @@ else:
     @intrinsic
     def read(typing_context, address):
         def codegen(context, builder, signature, args):
-            return builder.load(builder.inttoptr(args[0], _GLOBAL), align=4)
+            return builder.load(builder.inttoptr(args[0], GLOBAL), align=4)
 
         return types.float32(types.int64), codegen
 
     @intrinsic
     def write(typing_context, address, number):
         def codegen(context, builder, signature, args):
-            builder.store(args[1], builder.inttoptr(args[0], _GLOBAL), align=4)
+            builder.store(args[1], builder.inttoptr(args[0], GLOBAL), align=4)
 
         return types.void(types.int64, types.float32), codegen
 
     @intrinsic
     def read_four(typing_context, address):
         def codegen(context, builder, signature, args):
-            floats = load_four(builder, builder.inttoptr(args[0], _GLOBAL))
+            floats = load_four(builder, builder.inttoptr(args[0], GLOBAL))
             return cgutils.pack_array(builder, floats)
 
         return types.UniTuple(types.float32, 4)(types.int64), codegen
@@ -94,7 +91,7 @@ else:
     @intrinsic
     def write_four(typing_context, address, a, b, c, d):
         def codegen(context, builder, signature, args):
-            store_four(builder, builder.inttoptr(args[0], _GLOBAL), args[1:])
+            store_four(builder, builder.inttoptr(args[0], GLOBAL), args[1:])
 
         return types.void(types.int64, *4 * [types.float32]), codegen
 

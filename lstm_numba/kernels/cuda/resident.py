@@ -16,6 +16,8 @@ from numba import cuda
 
 from .device import is_simulated
 from .equations import STANDARD, lstm_cell, lstm_cell_grad, on_device
+from .gradient import MOST_UNITS as MOST_SUMMED
+from .gradient import gradient_of
 from .precision import products_of
 from .registers import address_of, read, read_four, rounded, write, write_four
 from .rows import model_of_block
@@ -35,6 +37,11 @@ def units_of(network):
     units = -(-network.hidden_size // 16) * 16
     fits = network.cell == "lstm" and units <= MOST_UNITS.get(products_of(network), 0)
     return units if fits else 0
+
+
+def adds_up(network):
+    """Return whether the backward kernel of a network adds up gradients of recurrent weights."""
+    return 0 < units_of(network) <= MOST_SUMMED[products_of(network)]
 
 
 def blocks_of_samples(batch, units):
@@ -62,8 +69,8 @@ def _plan(kind, units, outputs, length):
     return Plan(kind, threads, outputs, chunks, resident, split, length)
 
 
-def _jit(kind, units):
-    blocks = 2 if kind == "tf32" and units <= 64 else 1
+def _jit(kind, units, sums=False):
+    blocks = 2 if kind == "tf32" and units <= 64 and not sums else 1
     return cuda.jit if is_simulated() else cuda.jit(launch_bounds=(LANES * units, blocks))
 
 
@@ -229,83 +236,119 @@ def backward_kernel(kind, units):
     """Return the kernel of layers with up to ``units`` units.
 
     Two neighbouring warps take the products for the sixteen units of both, each with the dz of half
-    of all units; then they exchange what belongs to the other.
+    of all units; then they exchange what belongs to the other. A block takes one group of rows
+    after the other, and adds up its share of dW where registers allow, see ``gradient.py``.
 
     dy : (models, numbers)                      in: gradients of h after the last ``outputs`` steps
-    shape, gates, packed, c                     as in ``forward_kernel``
+    shape, gates, packed, h, c                  as in ``forward_kernel``
+    partials : (models, (chunks, n_params))     out: from ``start`` on, dw of each block's rows
     """
     size, load, first, _, multiply = _backward_weights(kind, units)
     row, pair = row_at(1, _GATES * units), row_at(2, _GATES * units)
+    h_row, h_pair = row_at(1, units), row_at(2, units)
     exchanged = OWN * LANES * units
     retreat = _retreat(kind, units)
+    h_size, begin, keep, first_of, add, corner, put = gradient_of(kind, units)
+    in_registers = units <= MOST_SUMMED[kind]
+    stored = size + h_size if in_registers else size
 
-    @_jit(kind, units)
-    def resident_backward(models, shape, gates, packed, c, dy, outputs):
+    @_jit(kind, units, in_registers)
+    def resident_backward(
+        models, shape, gates, packed, h, c, dy, outputs, start, n_params, partials
+    ):
         model = model_of_block(models)
         packed = packed[model]
-        dz = cuda.shared.array(size, packed.dtype, alignment=16)
+        dz = cuda.shared.array(stored, packed.dtype, alignment=16)
         handed = cuda.shared.array(exchanged, packed.dtype, alignment=16)
         seq_len, batch, hidden = shape
         thread = cuda.threadIdx.x
         unit, lane, half = thread // LANES, thread % LANES, thread // 32 % 2
-        n = cuda.blockIdx.x * ROWS + OWN * lane
-        one, two = unit < hidden and n < batch, unit < hidden and n + 1 < batch
         zero = packed.dtype.type(0)
+        none = (zero, zero, zero, zero)
 
         weights = load(packed, 4 * thread)
-        for k in range(thread, size, LANES * units):
-            dz[k] = zero
-        place = lane * pair + _GATES * unit
+        total = begin(dz, 0)
+        place, h_place = lane * pair + _GATES * unit, size + lane * h_pair + unit
         source = first(thread) + half * (2 * units)
+        left, right = first_of(thread)
         mine, other = OWN * thread, OWN * (thread ^ 32)
-        # Where this unit stands at step t; in dy, which begins with step ``silent``.
         c_row, silent = 4 * hidden, seq_len - outputs
-        c_step = batch * c_row
-        at = (seq_len - 1) * batch * hidden + n * hidden + unit
-        gates_at = address_of(gates[model], 4 * at)
-        c_at = address_of(c[model], at)
-        dy_at = address_of(dy[model], at - silent * batch * hidden)
-        gates_one = gates_two = none = (zero, zero, zero, zero)
-        c_one = c_two = prev_one = prev_two = dc_one = dc_two = zero
-        if one:
-            gates_one, c_one, prev_one = read_four(gates_at), read(c_at + c_step), read(c_at)
-        if two:
-            gates_two = read_four(gates_at + 4 * c_row)
-            c_two, prev_two = read(c_at + c_step + c_row), read(c_at + c_row)
-        cuda.syncthreads()
+        c_step, ones = batch * c_row, 4 * (hidden + 2)
+        groups, apart = cuda.blockIdx.x + 1, 1
+        if in_registers:
+            groups, apart = (batch + ROWS - 1) // ROWS, cuda.gridDim.x
+        for group in range(cuda.blockIdx.x, groups, apart):
+            for k in range(thread, stored, LANES * units):
+                dz[k] = zero
+            n = group * ROWS + OWN * lane
+            one, two = unit < hidden and n < batch, unit < hidden and n + 1 < batch
+            # Where this unit stands at step t; in dy, which begins with step ``silent``.
+            at = (seq_len - 1) * batch * hidden + n * hidden + unit
+            gates_at = address_of(gates[model], 4 * at)
+            c_at = address_of(c[model], at)
+            dy_at = address_of(dy[model], at - silent * batch * hidden)
+            h_at = ((seq_len - 1) * batch + n) * (hidden + 2) + 1 + unit
+            h_at = address_of(h[model], h_at)
+            gates_one = gates_two = none
+            c_one = c_two = prev_one = prev_two = dc_one = dc_two = zero
+            if one:
+                gates_one, c_one, prev_one = read_four(gates_at), read(c_at + c_step), read(c_at)
+            if two:
+                gates_two = read_four(gates_at + 4 * c_row)
+                c_two, prev_two = read(c_at + c_step + c_row), read(c_at + c_row)
+            cuda.syncthreads()
 
-        for t in range(seq_len - 1, -1, -1):
-            next_one = next_two = none
-            early_one = early_two = dh_one = dh_two = zero
-            if t > 0:  # on its way while the product is taken
-                if one:
-                    next_one = read_four(gates_at - 4 * c_step)
-                    early_one = read(c_at - c_step)
+            for t in range(seq_len - 1, -1, -1):
+                next_one = next_two = none
+                early_one = early_two = dh_one = dh_two = h_one = h_two = zero
+                if one:  # on its way while the product is taken
+                    if in_registers:
+                        h_one = read(h_at)
+                    if t > 0:
+                        next_one = read_four(gates_at - 4 * c_step)
+                        early_one = read(c_at - c_step)
+                    if t >= silent:
+                        dh_one = read(dy_at)
                 if two:
-                    next_two = read_four(gates_at - 4 * c_step + 4 * c_row)
-                    early_two = read(c_at - c_step + c_row)
-            if t >= silent:
-                if one:
-                    dh_one = read(dy_at)
-                if two:
-                    dh_two = read(dy_at + c_row)
-            a, b, p, q = multiply(dz, source, thread, weights, packed, none)
-            if half:
-                a, b, p, q = p, q, a, b
-            handed[mine], handed[mine + 1] = p, q
-            cuda.syncthreads()
-            dh_one += a + handed[other]
-            dh_two += b + handed[other + 1]
-            dc_one = retreat(gates_at, dz, place, one, gates_one, prev_one, c_one, dh_one, dc_one)
-            dc_two = retreat(
-                gates_at + 4 * c_row, dz, place + row, two, gates_two, prev_two, c_two, dh_two,
-                dc_two
+                    if in_registers:
+                        h_two = read(h_at + ones)
+                    if t > 0:
+                        next_two = read_four(gates_at - 4 * c_step + 4 * c_row)
+                        early_two = read(c_at - c_step + c_row)
+                    if t >= silent:
+                        dh_two = read(dy_at + c_row)
+                a, b, p, q = multiply(dz, source, thread, weights, packed, none)
+                if in_registers:
+                    total = add(dz, left, size + right, total)
+                if half:
+                    a, b, p, q = p, q, a, b
+                handed[mine], handed[mine + 1] = p, q
+                cuda.syncthreads()
+                dh_one += a + handed[other]
+                dh_two += b + handed[other + 1]
+                dc_one = retreat(
+                    gates_at, dz, place, one, gates_one, prev_one, c_one, dh_one, dc_one
+                )
+                dc_two = retreat(
+                    gates_at + 4 * c_row, dz, place + row, two, gates_two, prev_two, c_two, dh_two,
+                    dc_two
+                )  # fmt: skip
+                if in_registers:
+                    keep(dz, h_place, (h_one,))
+                    keep(dz, h_place + h_row, (h_two,))
+                cuda.syncthreads()
+                gates_one, gates_two = next_one, next_two
+                c_one, prev_one, c_two, prev_two = prev_one, early_one, prev_two, early_two
+                gates_at -= 4 * c_step
+                c_at -= c_step
+                dy_at -= c_step
+                h_at -= batch * ones
+        if in_registers:  # what h was before the first step is 0, and adds nothing
+            column, unit = corner(thread)
+            own = start + (1 + unit) * _GATES * hidden + column
+            put(
+                address_of(partials[model], cuda.blockIdx.x * n_params + own),
+                4 * _GATES * hidden, _GATES * hidden - column, hidden - unit, total
             )  # fmt: skip
-            cuda.syncthreads()
-            gates_one, gates_two = next_one, next_two
-            c_one, prev_one, c_two, prev_two = prev_one, early_one, prev_two, early_two
-            gates_at -= 4 * c_step
-            c_at -= c_step
-            dy_at -= c_step
 
     return resident_backward
