@@ -26,9 +26,12 @@ def numba_type(kind):
     return types.Array(scalar, int(dimensions[:-1]), "C") if dimensions else scalar
 
 
-# Where another share of the weights finds room in registers; two sizes are enough without
-# tensor cores.
-UNITS = {"ffma": (16, 80), "3xtf32": (16, 64, 80, 96, 112, 128), "tf32": (16, 64, 96, 112, 128)}
+# Where other weights and sums find room in registers.
+UNITS = {
+    "ffma": (16, 80),
+    "3xtf32": (16, 32, 48, 64, 80, 96, 112, 128),
+    "tf32": (16, 48, 64, 80, 96, 112, 128),
+}
 
 
 def kernels_of(module, name):

@@ -9,8 +9,8 @@ from sklearn.base import clone
 from test_network import TOLERANCE, assert_close, assert_equals_twin, in_float64, problem
 
 from lstm_numba import LSTMRegressor
+from lstm_numba.kernels.cuda import buffers, resident
 from lstm_numba.kernels.cuda import precision as precision_module
-from lstm_numba.kernels.cuda import resident
 from lstm_numba.nn.network import Network
 
 # Units of 80 and more do not all find room in registers, or not what rounding takes from them.
@@ -23,6 +23,15 @@ def test_large_layers_equal_the_twin(hidden_size, precision, cuda_device):
     assert_equals_twin(
         replace(LARGE, hidden_size=hidden_size, precision=precision), 1, device="cuda"
     )
+
+
+@pytest.mark.parametrize("precision", ["float32", "tf32"])
+def test_a_block_may_take_several_groups_of_rows(precision, cuda_device, monkeypatch):
+    monkeypatch.setattr(buffers, "_MOST_ADDERS", 2)
+    monkeypatch.setattr(buffers, "_MOST_CHUNKS", 2)
+    network = Network(4, 2, 2, 1, hidden_size=3, num_layers=2, precision=precision)
+    assert resident.adds_up(network)
+    assert_equals_twin(network, 35, device="cuda")
 
 
 @pytest.mark.parametrize("hidden_size", [17, 65])
