@@ -34,6 +34,13 @@ def test_a_block_may_take_several_groups_of_rows(precision, cuda_device, monkeyp
     assert_equals_twin(network, 35, device="cuda")
 
 
+def test_there_may_be_more_chunks_than_blocks(cuda_device, monkeypatch):
+    monkeypatch.setattr(buffers, "_SHORTEST_CHUNK", 4)
+    network = Network(4, 2, 2, 1, hidden_size=3)
+    assert buffers.chunks_of(network, 9) > resident.blocks_of_samples(9, 16)[0]
+    assert_equals_twin(network, 9, device="cuda")
+
+
 @pytest.mark.parametrize("hidden_size", [17, 65])
 def test_without_tensor_cores_products_are_float32(hidden_size, cuda_device, monkeypatch):
     monkeypatch.setattr(precision_module, "has_tensor_cores", lambda: False)
