@@ -1,10 +1,10 @@
 """How many machine instructions does one step of the recurrence take on an NVIDIA GPU?
 
-Counted in the machine code of the kernels that keep their weights in registers, compiled for sm_90,
-which needs no GPU but the packages of ``lstm_numba[cuda]`` and ``nvidia-cuda-nvdisasm``. A
-multiprocessor has four schedulers, each starts one instruction of a warp per cycle: instructions x
-warps / 4 is the least number of cycles that a step takes for the SAMPLES rows of a block, when
-nothing ever waits. It is no measurement.
+Counted in the machine code of the kernels that keep recurrent weights in registers, and of the
+product of two matrices, compiled for sm_90, which needs no GPU but the packages of
+``lstm_numba[cuda]`` and ``nvidia-cuda-nvdisasm``. A multiprocessor has four schedulers, each starts
+one instruction of a warp per cycle: instructions x warps / 4 is the least number of cycles that a
+step takes for the rows of a block, when nothing ever waits. It is no measurement.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from . import report
 
-HIDDEN = (16, 32, 64, 80)
+PRODUCTS = {"ffma": (16, 64, 80), "3xtf32": (16, 32, 64, 96, 128), "tf32": (16, 32, 64, 96, 128)}
 # Clock of an H200 under load.
 GIGAHERTZ = 1.98
 _SCHEDULERS, _WARP = 4, 32
@@ -44,8 +44,8 @@ def machine_code(kernel, signature):
 
 
 def instructions_of_loop(assembly):
-    """Return how often each instruction occurs in the longest loop of a disassembly."""
-    operations, labels, loops = [], {}, [(0, 0)]
+    """Return how often each instruction occurs in the longest innermost loop of a disassembly."""
+    operations, labels, loops = [], {}, []
     for line in assembly.splitlines():
         if label := re.match(r"\s*(\.L_x_\d+):", line):
             labels[label[1]] = len(operations)
@@ -54,7 +54,12 @@ def instructions_of_loop(assembly):
             target = re.search(r"BRA.*?(\.L_x_\d+)", operation[1])
             if target and target[1] in labels:
                 loops.append((labels[target[1]], len(operations)))
-    first, stop = max(loops, key=lambda loop: loop[1] - loop[0])
+    innermost = [
+        (first, stop)
+        for first, stop in loops
+        if not any((first, stop) != own and first <= own[0] and own[1] <= stop for own in loops)
+    ]
+    first, stop = max(innermost, key=lambda loop: loop[1] - loop[0])
     names = (re.sub(r"^@!?U?P\d+\s+", "", text).split()[0] for text in operations[first:stop])
     return collections.Counter(name.split(".")[0] for name in names)
 
@@ -78,18 +83,17 @@ def _signatures():
         return types.Array(dtype, ndim, "C")
 
     number, matrix = types.int64, array(2)
-    first = array(1, number), types.UniTuple(number, 3), matrix, matrix
+    models, three = array(1, number), types.UniTuple(number, 3)
+    first = models, three, matrix, matrix
     return {
         "forward": types.void(*first, number, matrix, matrix, matrix),
-        "backward": types.void(*first, matrix, matrix, number),
+        "backward": types.void(*first, *3 * [matrix], *3 * [number], matrix),
+        "product": types.void(models, three, number, *3 * (matrix, three)),
     }
 
 
-def count(hidden, way, signature):
-    """Return what is to be known about the kernel of one size, "forward" or "backward"."""
-    from lstm_numba.kernels.cuda import resident
-
-    kernel = getattr(resident, f"{way}_kernel")(hidden)
+def count(kernel, signature, threads):
+    """Return what is to be known about the longest loop of a kernel."""
     _, cubin, log = machine_code(kernel, signature)
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(cubin)
@@ -97,19 +101,46 @@ def count(hidden, way, signature):
         command = [_disassembler(), "-c", file.name]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     counts = instructions_of_loop(done.stdout)
-    _, threads = resident.blocks_of_samples(1, hidden)
     cycles = counts.total() * threads / _WARP / _SCHEDULERS
     return {
-        "hidden": hidden,
-        "way": way,
         "threads": threads,
         "registers": int(re.search(r"Used (\d+) registers", log)[1]),
         "instructions": counts.total(),
         "multiply_adds": counts["FFMA"],
+        "tensor_cores": counts["HMMA"],
         "cycles": round(cycles),
         "microseconds": round(cycles / GIGAHERTZ / 1e3, 2),
         "all": dict(counts.most_common()),
     }
+
+
+def count_steps(sizes):
+    """Yield the cases of the recurrence."""
+    from lstm_numba.kernels.cuda import resident
+
+    signatures = _signatures()
+    for products, units in sizes.items():
+        for hidden in units:
+            for way in ("forward", "backward"):
+                kernel = getattr(resident, f"{way}_kernel")(products, hidden)
+                _, threads = resident.blocks_of_samples(1, hidden)
+                where = {"products": products, "hidden": hidden, "way": way}
+                yield where | count(kernel, signatures[way], threads)
+
+
+def count_products(kinds):
+    """Yield the cases of the matrix product."""
+    from lstm_numba.kernels.cuda import product
+
+    for products in kinds:
+        kernel = product.tiled_product(products)
+        yield {"products": products} | count(kernel, _signatures()["product"], product.THREADS)
+
+
+def _table(cases, columns):
+    header = [*(name.replace("_", "-") for name in columns), f"µs at {GIGAHERTZ} GHz"]
+    rows = [[*(case[name] for name in columns), case["microseconds"]] for case in cases]
+    return report.table(header, rows)
 
 
 def main(argv=None):
@@ -117,15 +148,17 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--quick", action="store_true", help="one size, and nothing is written")
     args = parser.parse_args(argv)
-    sizes = HIDDEN[:1] if args.quick else HIDDEN
-    signatures = _signatures()
-    cases = [count(hidden, way, signatures[way]) for hidden in sizes for way in signatures]
-    columns = ("hidden", "way", "threads", "registers", "instructions", "multiply_adds", "cycles")
-    header = [*(name.replace("_", "-") for name in columns), f"µs at {GIGAHERTZ} GHz"]
-    rows = [[*(case[name] for name in columns), case["microseconds"]] for case in cases]
-    page = f"One step of the LSTM, 4 rows of the batch.\n\n{report.table(header, rows)}"
+    steps = list(count_steps({"3xtf32": (16,)} if args.quick else PRODUCTS))
+    products = list(count_products(["3xtf32"] if args.quick else PRODUCTS))
+    counted = "threads", "registers", "instructions", "multiply_adds", "tensor_cores", "cycles"
+    page = (
+        "One step of the LSTM, 8 rows of the batch.\n\n"
+        f"{_table(steps, ('products', 'hidden', 'way', *counted))}\n\n"
+        "A matrix product, 64 x 64 outputs and 16 steps of their sum.\n\n"
+        f"{_table(products, ('products', *counted))}"
+    )
     packages = ("lstm_numba", "numba", "numba-cuda", "nvidia-nvvm", "nvidia-nvjitlink")
-    results = {"cases": cases}
+    results = {"steps": steps, "products": products}
     report.publish("machine_code", page, {}, results, packages, keep=not args.quick)
 
 

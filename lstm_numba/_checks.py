@@ -112,6 +112,7 @@ PARAMETERS = {
     "n_iter_no_change": whole(1),
     "dtype": (_holds_dtype, "'float32' or 'float64'"),
     "device": one_of("auto", "cpu", "cuda"),
+    "precision": one_of("float32", "tf32"),
     "n_jobs": or_none((_holds_n_jobs, "an int other than 0")),
     "random_state": or_none((_holds_random_state, "an int in [0, 2**32), a RandomState")),
     "warm_start": flag,

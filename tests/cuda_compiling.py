@@ -26,15 +26,27 @@ def numba_type(kind):
     return types.Array(scalar, int(dimensions[:-1]), "C") if dimensions else scalar
 
 
+# Where other weights and sums find room in registers.
+UNITS = {
+    "ffma": (16, 80),
+    "3xtf32": (16, 32, 48, 64, 80, 96, 112, 128),
+    "tf32": (16, 48, 64, 80, 96, 112, 128),
+}
+
+
 def kernels_of(module, name):
-    """Yield the kernels of a name, and before each its size if it is made for one."""
+    """Yield the kernels of a name, and before each what it is made for, if for something."""
     module = importlib.import_module(module)
-    if not name.startswith("resident_"):
+    if name == "tiled_product":
+        for products in UNITS:
+            yield f"[{products}]", module.tiled_product(products)
+    elif name.startswith("resident_"):
+        make = getattr(module, f"{name.removeprefix('resident_')}_kernel")
+        for products, sizes in UNITS.items():
+            for units in sizes:
+                yield f"[{products}, {units}]", make(products, units)
+    else:
         yield "", getattr(module, name)
-        return
-    make = getattr(module, f"{name.removeprefix('resident_')}_kernel")
-    for units in range(16, module.MOST_UNITS + 1, 16):
-        yield f"[{units}]", make(units)
 
 
 def compile_kernel(kernel, kinds):
@@ -45,7 +57,8 @@ def compile_kernel(kernel, kinds):
         "registers": int(re.search(r"Used (\d+) registers", log).group(1)),
         "local_bytes": sum(map(int, re.findall(r"(\d+) bytes (?:stack frame|spill)", log))),
         "float64": sorted(set(re.findall(r"\w+(?:\.\w+)*\.f64\b", ptx))),
-        "wide": sorted(set(re.findall(r"(?:ld|st)\.(?:global|shared)\.v4\.f32", ptx))),
+        "wide": sorted(set(re.findall(r"((?:ld|st)\.(?:global|shared)\.v4)\.[bfu]32", ptx))),
+        "tensor_cores": len(re.findall(r"\bmma\.sync\.aligned\.m16n8k8\S*\.tf32\b", ptx)),
         "bounds": bounds,
     }
 

@@ -18,7 +18,7 @@ from numba import cuda
 from numba.cuda.simulator import kernel as numba_kernel
 from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
 
-from lstm_numba.kernels.cuda import registers
+from lstm_numba.kernels.cuda import instructions, registers
 
 Dim3 = namedtuple("Dim3", "x y z")
 
@@ -43,8 +43,8 @@ class _Thread(greenlet):
         self.waits = self.answer = None
 
 
-class _Shuffle(namedtuple("_Shuffle", "value lane")):
-    """A number offered to the warp, and the lane whose number is wanted."""
+class _Together(namedtuple("_Together", "name value function")):
+    """What a thread offers its warp, and function({lane: value}) -> {lane: answer}."""
 
 
 class _Shared:
@@ -83,8 +83,33 @@ class _Cuda:
         getcurrent().parent.switch("barrier")
 
     def shfl_xor_sync(self, mask, value, lanes):
-        thread = getcurrent()
-        return thread.parent.switch(_Shuffle(value, thread.lane ^ lanes))
+        def function(values):
+            return {lane: values[lane ^ lanes] for lane in values}
+
+        return _together("shuffle", value, function)
+
+
+def _together(name, value, function):
+    return getcurrent().parent.switch(_Together(name, value, function))
+
+
+def _multiply_tiles(a, b, c):
+    """Replace ``instructions.multiply_tiles``."""
+    return _together("mma", (a, b, c), _mma)
+
+
+def _mma(values):
+    """Multiply tiles that lie in a warp as ``Machine.mma`` says."""
+    parts = zip(*(values[lane] for lane in range(32)), strict=True)
+    a, b, c = (np.array(part, np.float32).reshape(8, 4, -1) for part in parts)
+    # Tensor cores do not look at the other bits.
+    a, b = ((part.view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32) for part in (a, b))
+    left = np.block([[a[..., 0], a[..., 2]], [a[..., 1], a[..., 3]]])
+    right = np.concatenate([b[..., 0].T, b[..., 1].T])
+    with np.errstate(all="ignore"):
+        product = (left.astype(np.float64) @ right).reshape(2, 8, 4, 2)
+        total = (c.reshape(8, 4, 2, 2).transpose(2, 0, 1, 3) + product).astype(np.float32)
+    return dict(enumerate(total.transpose(1, 2, 0, 3).reshape(32, 4)))
 
 
 @contextmanager
@@ -105,15 +130,18 @@ def _in_place_of_cuda(stand_in):
             module.cuda = cuda
 
 
-def _exchange(threads):
-    """Let warps go on of which all threads are at a shuffle; return whether there was one."""
+def _meet(threads):
+    """Let warps go on of which all threads do the same together; return whether one did."""
     gone_on = False
-    for warp in {thread.warp for thread in threads}:
-        lanes = {thread.lane: thread for thread in threads if thread.warp == warp}
-        if all(isinstance(thread.waits, _Shuffle) for thread in lanes.values()):
-            values = {lane: thread.waits.value for lane, thread in lanes.items()}
-            for thread in lanes.values():
-                thread.answer, thread.waits = values[thread.waits.lane], None
+    warps = {}
+    for thread in threads:
+        warps.setdefault(thread.warp, []).append(thread)
+    for warp in warps.values():
+        if {getattr(thread.waits, "name", None) for thread in warp} in ({"shuffle"}, {"mma"}):
+            values = {thread.lane: thread.waits.value for thread in warp}
+            answers = warp[0].waits.function(values)
+            for thread in warp:
+                thread.answer, thread.waits = answers[thread.lane], None
             gone_on = True
     return gone_on
 
@@ -132,7 +160,7 @@ def _run_block(function, args, stand_in, order):
             if thread.waits is None:
                 thread.waits = thread.switch(thread.answer) if thread else thread.switch()
         live = [thread for thread in live if not thread.dead]
-        if _exchange(live):
+        if _meet(live):
             continue
         if live and (len(live) < len(threads) or {thread.waits for thread in live} != {"barrier"}):
             raise RuntimeError(
@@ -148,6 +176,8 @@ def _kind(argument):
         return f"{_kind(argument[0])} x {len(argument)}"
     if isinstance(argument, np.ndarray):
         return f"{argument.dtype}[{argument.ndim}]"
+    if isinstance(argument, bool):
+        return "boolean"
     return "int64" if isinstance(argument, int) else str(np.asarray(argument).dtype)
 
 
@@ -178,7 +208,7 @@ def set_seed(seed):
 def installed(seed=0):
     """Let kernels run under this scheduler."""
     device_array, call = cuda.device_array, numba_kernel.FakeCUDAKernel.__call__
-    had_registers = registers.AVAILABLE
+    had_registers, had_tiles = registers.AVAILABLE, instructions.multiply_tiles
 
     def unwritten_device_array(*args, **kwargs):
         array = device_array(*args, **kwargs)
@@ -189,8 +219,10 @@ def installed(seed=0):
     cuda.device_array = unwritten_device_array
     numba_kernel.FakeCUDAKernel.__call__ = _call
     registers.AVAILABLE = True
+    instructions.multiply_tiles = _multiply_tiles
     try:
         yield
     finally:
         cuda.device_array, numba_kernel.FakeCUDAKernel.__call__ = device_array, call
         registers.AVAILABLE = had_registers
+        instructions.multiply_tiles = had_tiles

@@ -26,6 +26,7 @@ GOOD = {
     "dtype": ["float32", "float64", np.float32, np.dtype("f8")],
     "n_jobs": [None, 1, -1, 4],
     "device": ["auto", "cpu", "cuda"],
+    "precision": ["float32", "tf32"],
     "random_state": [None, 0, 2**32 - 1, np.random.RandomState(0), np.int32(5)],
     "verbose": [0, 1, True, np.int64(2)],
 }
@@ -52,6 +53,7 @@ BAD = {
     "dtype": ["float16", "int32", "nonsense", None, int],
     "n_jobs": [0, 1.0, "all"],
     "device": [None, "gpu", 0],
+    "precision": [None, "float64", "TF32", 0],
     "random_state": ["x", -1, 1.5, 2**32, np.random.default_rng(0)],
     "warm_start": [0, None],
     "verbose": [-1, None, "loud"],

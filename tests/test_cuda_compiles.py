@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,7 +14,8 @@ import pytest
 from test_devices import train_side_by_side
 from test_network import problem
 
-from lstm_numba.kernels.cuda.resident import MOST_UNITS
+from lstm_numba.kernels.cuda import resident
+from lstm_numba.kernels.cuda.gradient import MOST_UNITS as MOST_SUMMED
 from lstm_numba.nn.network import Network
 from lstm_numba.train.trainer import train
 
@@ -24,6 +26,13 @@ pytestmark = pytest.mark.skipif(
 
 # Of a multiprocessor, and the threads of the largest block of kernels without bounds.
 REGISTERS, THREADS = 65536, 256
+
+
+def run(network):
+    """Train a step and forecast."""
+    params, windows = problem(network, 2)
+    train(network, params, windows, rng=np.random.default_rng(0), max_epochs=1, device="cuda")
+    network.predict(params, windows, device="cuda")
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +47,10 @@ def compiled():
         simulator.launches.clear()
         network = Network(2, 2, 1, 1, hidden_size=2, future=1, skip=True, dtype=dtype)
         with simulator.installed():
-            for cell, hidden in (("lstm", 2), ("lstm", MOST_UNITS + 1), ("gru", 2), ("rnn", 2)):
-                other = replace(network, cell=cell, hidden_size=hidden)
-                params, windows = problem(other, 2)
-                rng = np.random.default_rng(0)
-                train(other, params, windows, rng=rng, max_epochs=1, device="cuda")
-                other.predict(params, windows, device="cuda")
+            for cell, most in (("lstm", 128), ("lstm", 0), ("gru", 128), ("rnn", 128)):
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setitem(resident.MOST_UNITS, "3xtf32", most)
+                    run(replace(network, cell=cell))
             if dtype == "float32":
                 train_side_by_side("cuda", max_epochs=1)
         found += [[*where, kinds] for where, kinds in simulator.launches.items()]
@@ -62,8 +69,8 @@ def compiled():
 
 
 def test_every_kernel_is_compiled(compiled):
-    names = {name.split()[0] for name in compiled}
-    assert {f"resident_{way}[{n}]" for way in ("forward", "backward") for n in (16, 80)} <= names
+    names = {re.split(r"[\[ ]", name)[0] for name in compiled}
+    assert {"resident_forward", "resident_backward", "tiled_product", "plain_product"} <= names
     cells = {f"{cell}_{way}" for cell in ("lstm", "gru", "rnn") for way in ("forward", "backward")}
     others = {"gather", "score_forecast", "write_forecast", "clip_and_update", "copy_models"}
     assert cells | others <= names
@@ -88,5 +95,22 @@ def test_registers_fit_the_blocks(compiled):
 def test_resident_kernels_move_16_bytes_at_once(compiled):
     for name, facts in compiled.items():
         if name.startswith("resident_"):
-            assert set(facts["wide"]) >= {"ld.shared.v4.f32", "ld.global.v4.f32"}, name
-            assert "st.global.v4.f32" in facts["wide"], name
+            assert set(facts["wide"]) >= {"ld.shared.v4", "ld.global.v4"}, name
+            assert "st.global.v4" in facts["wide"], name
+
+
+def test_tensor_cores_take_the_products(compiled):
+    """Of a step: 4 units times as many weights, for eight rows, 1024 to an instruction.
+
+    Their gradients are as many, where they add up in registers.
+    """
+    for name, facts in compiled.items():
+        if found := re.match(r"resident_\w+\[(\w+), (\d+)\]", name):
+            products, units = found[1], int(found[2])
+            tiles = {"ffma": 0, "tf32": 1, "3xtf32": 3}[products] * units // 4
+            adds_up = found[0].startswith("resident_backward") and units <= MOST_SUMMED[products]
+            assert facts["tensor_cores"] == (2 * tiles if adds_up else tiles), name
+        elif found := re.match(r"tiled_product\[(\w+)\]", name):
+            assert facts["tensor_cores"] == {"ffma": 0, "tf32": 8, "3xtf32": 24}[found[1]]
+        else:
+            assert facts["tensor_cores"] == 0, name

@@ -42,10 +42,10 @@ def host(cuda_device, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({}, 11),
-        ({"num_layers": 2}, 18),
+        ({}, 10),
+        ({"num_layers": 2}, 16),
         ({"cell": "gru"}, 11),
-        ({"skip": True, "future": 1}, 13),
+        ({"skip": True, "future": 1}, 12),
     ],
 )
 def test_launches_of_a_training_step(options, expected, host):
@@ -69,7 +69,7 @@ def test_nothing_waits_inside_an_epoch(host):
     train(SMALL, params, windows, batch_size=1, **options)
     for epoch in epochs:
         first, last = epoch.index("gather"), len(epoch) - epoch[::-1].index("clip_and_update")
-        assert last - first == 5 * 11
+        assert last - first == 5 * 10
         assert not {"to host", "to device"} & set(epoch[first:last])
     # Which windows in which order, and the rates of the steps.
     assert epochs[-1][:first] == 4 * ["to device"]

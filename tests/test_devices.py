@@ -15,6 +15,7 @@ from test_trainer import assert_trains_like_the_twin, same_bits
 from lstm_numba import LSTMForecaster, LSTMRegressor, datasets
 from lstm_numba.kernels import load
 from lstm_numba.kernels.cuda import device as device_module
+from lstm_numba.kernels.cuda import resident
 from lstm_numba.nn import device as engines
 from lstm_numba.nn.engine import make_step
 from lstm_numba.nn.network import Network, Windows
@@ -52,13 +53,18 @@ def test_odd_sizes_equal_the_twin(seq_len, hidden_size, n, device):
     assert_equals_twin(network, n, device=device)
 
 
-@pytest.mark.parametrize(("hidden_size", "n"), [(16, 5), (17, 3), (33, 1)])
-def test_weights_in_registers_equal_the_twin(hidden_size, n, device):
-    assert_equals_twin(Network(3, 2, 70, 1, hidden_size=hidden_size), n, device=device)
+@pytest.mark.parametrize("precision", ["float32", "tf32"])
+@pytest.mark.parametrize(("hidden_size", "n"), [(16, 5), (17, 9), (33, 1)])
+def test_weights_in_registers_equal_the_twin(hidden_size, n, precision, device):
+    network = Network(3, 2, 70, 1, hidden_size=hidden_size, precision=precision)
+    assert_equals_twin(network, n, device=device)
 
 
-def test_layers_too_large_for_registers_equal_the_twin(device):
-    assert_equals_twin(Network(2, 1, 1, 1, hidden_size=81), 1, device=device)
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_layers_too_large_for_registers_equal_the_twin(cell, cuda_device, monkeypatch):
+    monkeypatch.setitem(resident.MOST_UNITS, "tf32", 0)
+    network = Network(3, 2, 2, 1, cell, hidden_size=5, num_layers=2, precision="tf32")
+    assert_equals_twin(network, 3, device="cuda")
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
@@ -91,12 +97,14 @@ def small_run(device, network=None, n=7, seed=0):
     )
 
 
-def test_bits_do_not_depend_on_the_order_of_threads(cuda_device):
-    first = small_run("cuda")
+@pytest.mark.parametrize("precision", ["float32", "tf32"])
+def test_bits_do_not_depend_on_the_order_of_threads(precision, cuda_device):
+    network = Network(3, 2, 2, 1, hidden_size=3, num_layers=2, skip=True, precision=precision)
+    first = small_run("cuda", network)
     for seed in (1, 2):
         if cuda_device:
             cuda_device.set_seed(seed)
-        assert same_bits(first, small_run("cuda"))
+        assert same_bits(first, small_run("cuda", network))
 
 
 def test_devices_agree_in_float32(cuda_device):

@@ -29,6 +29,7 @@ CONTESTANTS = {
     "JAX": ("jax_scan", ("jax",)),
     "ONNX Runtime": ("onnx_runtime", ("onnx", "onnxruntime")),
     "lstm_numba, GPU": ("ours_cuda", ("numba_cuda",)),
+    "lstm_numba, TF32": ("ours_cuda_tf32", ("numba_cuda",)),
     "cuDNN, TF32": ("pytorch_cuda", ("torch",)),
     "cuDNN, float32": ("pytorch_cuda_float32", ("torch",)),
 }

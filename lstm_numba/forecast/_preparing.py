@@ -216,6 +216,7 @@ class PreparingEstimator(RecurrentEstimator):
             window_norm=window_norm,
             stateful=bool(self.stateful),
             dtype=np.dtype(self.dtype).name,
+            precision=self.precision,
         )
         own = np.ascontiguousarray(scaled.inputs[:, :targets])
         if self.stateful:

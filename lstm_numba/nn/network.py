@@ -1,6 +1,6 @@
 """The forecasting network: a recurrent stack over a window, read by a direct multi-step head."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 import numpy as np
@@ -52,6 +52,8 @@ class Network:
         ``Streams``. ``seq_len`` is the number of steps that a gradient reaches back. Without
         ``skip`` and ``window_norm``, which look at a whole window.
     dtype : "float32" or "float64"
+    precision : "float32" or "tf32"
+        Of products in float32 on a GPU.
     """
 
     seq_len: int
@@ -66,12 +68,14 @@ class Network:
     window_norm: str | None = None
     stateful: bool = False
     dtype: str = "float32"
+    # Says nothing of what is computed: weights of one precision are as good for another.
+    precision: str = field(default="float32", compare=False)
 
     def __post_init__(self):
-        for field in fields(self):
-            if field.type is int:
+        for own in fields(self):
+            if own.type is int:
                 # Small integers of NumPy overflow, and kernels would be compiled anew for them.
-                object.__setattr__(self, field.name, int(getattr(self, field.name)))
+                object.__setattr__(self, own.name, int(getattr(self, own.name)))
 
     @cached_property
     def layout(self):

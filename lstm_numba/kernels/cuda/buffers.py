@@ -8,14 +8,17 @@ import numpy as np
 from ..cpu.cell import CELLS
 from .device import allocate, free_bytes, to_device
 from .head import ROWS
+from .precision import exact_products, products_of
 from .product import SIDE
-from .resident import order_of_columns, units_of
+from .resident import adds_up, blocks_of_samples, order_of_columns, units_of
 from .sums import THREADS
 from .turns import Turns
 from .windows import NORMS
 
 # Parts of the sum over rows and steps in a weight gradient: enough blocks to fill a device.
 _MOST_CHUNKS, _BLOCKS, _SHORTEST_CHUNK = 64, 512, 256
+# And in one that adds up on the way: about as many as a device has multiprocessors.
+_MOST_ADDERS = 128
 
 
 class Layer(NamedTuple):
@@ -53,7 +56,8 @@ class Buffers:
         self.network, self.params, self.batch = network, params, batch
         self.models, self.n_params = params.shape
         self.cell, self.norm = CELLS[network.cell], NORMS[network.window_norm]
-        self.units = units_of(network)
+        self.products, self.exact = products_of(network), exact_products(network.dtype)
+        self.units, self.adds_up = units_of(network), adds_up(network)
         self.chunks = chunks_of(network, batch) if training else 0
         shapes = shapes_of(network, batch, training)
         self._arrays = allocate(
@@ -122,6 +126,8 @@ class Buffers:
             h[..., 0] = h[..., -1] = 1
             layer.h.copy_to_device(h)
             self._clear(f"c{k}")
+        # Of weights whose gradients add up in fewer blocks than there are chunks.
+        self._clear("partials")
         self._clear("mean")
         self._clear("square")
 
@@ -136,11 +142,15 @@ def chunks_of(network, batch):
 
     The number of models plays no part: it must not change a bit of any.
     """
-    rows = network.hidden_size + 1
+    rows = network.hidden_size
     columns = CELLS[network.cell].gates * network.hidden_size
     tiles = -(-rows // SIDE) * -(-columns // SIDE)
     longest = -(-network.seq_len * batch // _SHORTEST_CHUNK)
-    return max(1, min(_MOST_CHUNKS, _BLOCKS // tiles, longest))
+    chunks = max(1, min(_MOST_CHUNKS, _BLOCKS // tiles, longest))
+    if adds_up(network):
+        blocks, _ = blocks_of_samples(batch, units_of(network))
+        chunks = max(chunks, min(_MOST_ADDERS, blocks))
+    return chunks
 
 
 def shapes_of(network, batch, training):

@@ -27,6 +27,11 @@ def is_complete():
     return not is_simulated() and cuda.implementation == "NVIDIA"
 
 
+def has_tensor_cores():
+    """Return whether the device multiplies numbers of 32 bits on tensor cores: since Ampere."""
+    return is_simulated() or cuda.get_current_device().compute_capability >= (8, 0)
+
+
 def why_not():
     """Return in one line why no kernel can run on a device here; None if one can."""
     if is_simulated():

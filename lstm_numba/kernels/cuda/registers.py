@@ -1,138 +1,106 @@
-"""What a thread does with its registers: products, four floats at once, reciprocals.
+"""What a thread does with its registers and with single floats of memory.
 
-A loop over a local array would put it into memory. So the numbers are a tuple, and the product is
-written out in full, by an intrinsic. The simulator has no intrinsics: there, and where numba-cuda
-is missing, the same functions are written in Python.
+The simulator has no intrinsics: there, and where numba-cuda is missing, the same functions are
+written in Python. An address is that of a float in device memory; it is counted in bytes, as
+``address + 4`` is the next float's. Numba's own indices take several instructions each.
 """
 
-import functools
-
-import numpy as np
-
 from .device import is_complete
+from .instructions import Machine
 
 # Numba's own simulator knows neither shuffles nor aligned shared memory: plain kernels run there.
 AVAILABLE = is_complete()
 
-# Rows of the batch that meet a thread's weights at once.
-SAMPLES = 4
-
 if not is_complete():
 
-    @functools.cache
-    def weights_loader(n):
-        """Return a function (array, start) -> n floats from there on, as a tuple."""
-        return lambda array, start: tuple(array[start : start + n])
+    class _Address:
+        def __init__(self, array, at):
+            self.array, self.at = array, at
 
-    @functools.cache
-    def products(outputs, length, row):
-        """Return a function (weights, array, start) -> outputs x SAMPLES sums, as a tuple.
+        def __add__(self, number):
+            return _Address(self.array, self.at + number // 4)
 
-        sums[output, sample] = sum over k of
-            weights[output length + k] array[start + sample row + k]
-        """
+        def __sub__(self, number):
+            return self + -number
 
-        def sums(weights, array, start):
-            total = np.zeros((outputs, SAMPLES), array.dtype)
-            for sample in range(SAMPLES):
-                first = start + sample * row
-                for k, number in enumerate(array[first : first + length]):
-                    for output in range(outputs):
-                        total[output, sample] += weights[output * length + k] * number
-            return tuple(total.reshape(-1))
+    def address_of(array, at):
+        """Return the address of ``array[at]``."""
+        return _Address(array, at)
 
-        return sums
+    def read(address):
+        """Return the float there."""
+        return address.array[address.at]
 
-    def load_four(array, at):
-        """Return four floats from ``at`` on, a multiple of 4."""
-        return tuple(array[at : at + 4])
+    def write(address, number):
+        """Put a float there."""
+        address.array[address.at] = number
 
-    def store_four(array, at, a, b, c, d):
-        """Write four floats from ``at`` on, a multiple of 4."""
-        array[at : at + 4] = a, b, c, d
+    def read_four(address):
+        """Return four floats from there on; their address is a multiple of 16."""
+        return tuple(address.array[address.at : address.at + 4])
+
+    def write_four(address, a, b, c, d):
+        """Put four floats there; their address is a multiple of 16."""
+        address.array[address.at : address.at + 4] = a, b, c, d
+
+    def rounded(x):
+        """Return x as tf32."""
+        return Machine().tf32(x)
 
     def reciprocal(x):
         """1 / x; on a device, in float32, to one unit in the last place."""
         return type(x)(1) / x
-
-    def add_outer(total, a, a_start, b, b_start):
-        """Return total (4 x 4 floats, a tuple) + the outer product of four floats of a and of b."""
-        rows, columns = a[a_start : a_start + 4], b[b_start : b_start + 4]
-        return tuple(np.asarray(total) + np.outer(rows, columns).reshape(-1))
 
 else:
     from llvmlite import ir
     from numba.cuda import cgutils, types
     from numba.cuda.extending import intrinsic
 
-    _VECTOR = ir.VectorType(ir.FloatType(), 4)
-
-    def _load_four(builder, base, offset):
-        """Four floats from one aligned access of 16 bytes."""
-        place = builder.gep(base, [ir.IntType(64)(offset)])
-        vector = builder.load(builder.bitcast(place, _VECTOR.as_pointer()), align=16)
-        return [builder.extract_element(vector, ir.IntType(32)(k)) for k in range(4)]
-
-    def _store_four(builder, base, floats):
-        vector = ir.Constant(_VECTOR, ir.Undefined)
-        for k, number in enumerate(floats):
-            vector = builder.insert_element(vector, number, ir.IntType(32)(k))
-        builder.store(vector, builder.bitcast(base, _VECTOR.as_pointer()), align=16)
-
-    def _base(context, builder, array_type, array, start):
-        data = context.make_array(array_type)(context, builder, array).data
-        return builder.gep(data, [start])
-
-    @functools.cache
-    def weights_loader(n):
-        @intrinsic
-        def load(typing_context, array, start):
-            def codegen(context, builder, signature, args):
-                base = _base(context, builder, array, *args)
-                floats = [v for k in range(0, n, 4) for v in _load_four(builder, base, k)]
-                return cgutils.pack_array(builder, floats)
-
-            return types.UniTuple(types.float32, n)(array, types.int64), codegen
-
-        return load
-
-    @functools.cache
-    def products(outputs, length, row):
-        @intrinsic
-        def sums(typing_context, weights, array, start):
-            def codegen(context, builder, signature, args):
-                w = cgutils.unpack_tuple(builder, args[0], outputs * length)
-                base = _base(context, builder, array, *args[1:])
-                total = [ir.FloatType()(0.0)] * (outputs * SAMPLES)
-                for first in range(0, length, 4):
-                    for sample in range(SAMPLES):
-                        numbers = _load_four(builder, base, sample * row + first)
-                        for at, output in enumerate(range(outputs)):
-                            place = at * SAMPLES + sample
-                            for k, number in enumerate(numbers, first):
-                                factors = w[output * length + k], number
-                                total[place] = builder.fma(*factors, total[place])
-                return cgutils.pack_array(builder, total)
-
-            result = types.UniTuple(types.float32, outputs * SAMPLES)
-            return result(weights, array, types.int64), codegen
-
-        return sums
+    from .instructions import GLOBAL, load_four, place_in, store_four
 
     @intrinsic
-    def load_four(typing_context, array, at):
+    def address_of(typing_context, array, at):
         def codegen(context, builder, signature, args):
-            base = _base(context, builder, array, *args)
-            return cgutils.pack_array(builder, _load_four(builder, base, 0))
+            place = place_in(context, builder, array, *args)
+            return builder.ptrtoint(place, ir.IntType(64))
 
-        return types.UniTuple(types.float32, 4)(array, types.int64), codegen
+        return types.int64(array, types.int64), codegen
 
     @intrinsic
-    def store_four(typing_context, array, at, a, b, c, d):
+    def read(typing_context, address):
         def codegen(context, builder, signature, args):
-            _store_four(builder, _base(context, builder, array, *args[:2]), args[2:])
+            return builder.load(builder.inttoptr(args[0], GLOBAL), align=4)
 
-        return types.void(array, types.int64, a, b, c, d), codegen
+        return types.float32(types.int64), codegen
+
+    @intrinsic
+    def write(typing_context, address, number):
+        def codegen(context, builder, signature, args):
+            builder.store(args[1], builder.inttoptr(args[0], GLOBAL), align=4)
+
+        return types.void(types.int64, types.float32), codegen
+
+    @intrinsic
+    def read_four(typing_context, address):
+        def codegen(context, builder, signature, args):
+            floats = load_four(builder, builder.inttoptr(args[0], GLOBAL))
+            return cgutils.pack_array(builder, floats)
+
+        return types.UniTuple(types.float32, 4)(types.int64), codegen
+
+    @intrinsic
+    def write_four(typing_context, address, a, b, c, d):
+        def codegen(context, builder, signature, args):
+            store_four(builder, builder.inttoptr(args[0], GLOBAL), args[1:])
+
+        return types.void(types.int64, *4 * [types.float32]), codegen
+
+    @intrinsic
+    def rounded(typing_context, x):
+        def codegen(context, builder, signature, args):
+            return Machine(builder).tf32(*args)
+
+        return types.float32(types.float32), codegen
 
     @intrinsic
     def reciprocal(typing_context, x):
@@ -144,15 +112,3 @@ else:
             return builder.call(rcp, args)
 
         return x(x), codegen
-
-    @intrinsic
-    def add_outer(typing_context, total, a, a_start, b, b_start):
-        def codegen(context, builder, signature, args):
-            sums = cgutils.unpack_tuple(builder, args[0], 16)
-            rows = _load_four(builder, _base(context, builder, a, *args[1:3]), 0)
-            columns = _load_four(builder, _base(context, builder, b, *args[3:]), 0)
-            pairs = ((row, column) for row in rows for column in columns)
-            added = [builder.fma(*pair, s) for pair, s in zip(pairs, sums, strict=True)]
-            return cgutils.pack_array(builder, added)
-
-        return total(total, a, types.int64, b, types.int64), codegen

@@ -43,11 +43,12 @@ def _layer_forward(buffers, k, turn):
         forward, backward = buffers.flat(f"packed_forward{k}"), buffers.flat(f"packed_backward{k}")
         turn.launch(
             pack_weights, *turn.threads(4 * units**2),
-            turn.models, buffers.params, layer.at, layer.own, hidden, units, layer.w_x[0],
-            forward, backward
+            turn.models, buffers.params, layer.at, layer.own, hidden, units,
+            buffers.products == "tf32", layer.w_x[0], forward, backward
         )  # fmt: skip
     w_x, first = layer.w_x
     product(
+        buffers.products,
         turn,
         (seq_len * batch, columns, layer.inputs),
         (layer.x, (layer.x_start, layer.x_row, 1)),
@@ -57,7 +58,7 @@ def _layer_forward(buffers, k, turn):
     if units:
         blocks, threads = blocks_of_samples(batch, units)
         turn.launch(
-            forward_kernel(units), (blocks, turn.count), threads,
+            forward_kernel(buffers.products, units), (blocks, turn.count), threads,
             turn.models, (seq_len, batch, hidden), gates, buffers.params, layer.own, forward,
             buffers.flat(f"h{k}"), buffers.flat(f"c{k}")
         )  # fmt: skip
@@ -102,10 +103,10 @@ def _score(buffers, windows, turn, step):
     )  # fmt: skip
 
 
-def _weight_gradient(buffers, turn, shape, a, b, at, columns):
+def _weight_gradient(kind, buffers, turn, shape, a, b, at, columns):
     """Put the chunks of a^T b into the partial gradients, from weight ``at`` on."""
     out = buffers.flat("partials"), (at, buffers.n_params, columns)
-    product(turn, shape, a, b, out, buffers.chunks)
+    product(kind, turn, shape, a, b, out, buffers.chunks)
 
 
 def _head_backward(buffers, windows, turn):
@@ -116,6 +117,7 @@ def _head_backward(buffers, windows, turn):
     dout = buffers.flat("dout")
     last, at = _last_state(buffers)
     _weight_gradient(
+        buffers.exact,
         buffers,
         turn,
         (1 + hidden, outputs, batch),
@@ -127,6 +129,7 @@ def _head_backward(buffers, windows, turn):
     if network.skip:
         rows = batch * network.targets
         _weight_gradient(
+            buffers.exact,
             buffers,
             turn,
             (network.seq_len, horizon, rows),
@@ -150,11 +153,13 @@ def _layer_backward(buffers, k, turn):
     hidden, layer = network.hidden_size, buffers.layers[k]
     if buffers.units:
         blocks, threads = blocks_of_samples(batch, buffers.units)
+        blocks = min(blocks, buffers.chunks) if buffers.adds_up else blocks
         turn.launch(
-            backward_kernel(buffers.units), (blocks, turn.count), threads,
+            backward_kernel(buffers.products, buffers.units), (blocks, turn.count), threads,
             turn.models, (network.seq_len, batch, hidden), buffers.flat(f"gates{k}"),
-            buffers.flat(f"packed_backward{k}"), buffers.flat(f"c{k}"), buffers.flat(f"dy{k}"),
-            layer.dy.shape[1]
+            buffers.flat(f"packed_backward{k}"), buffers.flat(f"h{k}"), buffers.flat(f"c{k}"),
+            buffers.flat(f"dy{k}"), layer.dy.shape[1], layer.own, buffers.n_params,
+            buffers.flat("partials")
         )  # fmt: skip
     else:
         blocks, threads = blocks_of_rows(batch, hidden)
@@ -166,27 +171,28 @@ def _layer_backward(buffers, k, turn):
 
     rows, columns, slots = network.seq_len * batch, cell.gates * hidden, cell.slots * hidden
     dz = buffers.flat(f"gates{k}")
-    _weight_gradient(
-        buffers,
-        turn,
-        (layer.inputs, columns, rows),
-        (layer.x, (layer.x_start, 1, layer.x_row)),
-        (dz, (0, slots, 1)),
-        layer.at,
-        columns,
-    )
-    # The candidate of a GRU has a gradient of its own for the part of h, behind the others.
+
+    def add(first, inputs, source, at, places=columns):
+        """Take the gradients of some rows of weights: of ``inputs`` of ``source``."""
+        shape, b = (inputs, places, rows), (dz, (first, slots, 1))
+        _weight_gradient(buffers.products, buffers, turn, shape, source, b, at, columns)
+
+    # The ones beside x carry the bias. A GRU has another for h, and its candidate a gradient of its
+    # own for the part of h, behind the others.
     apart = hidden if cell.x_apart else 0
-    h, shared = (buffers.flat(f"h{k}"), (0, 1, hidden + 2)), columns - apart
-    shape = 1 + hidden, shared, rows
-    _weight_gradient(buffers, turn, shape, h, (dz, (0, slots, 1)), layer.own, columns)
+    x, h = (layer.x, (layer.x_start, 1, layer.x_row)), (buffers.flat(f"h{k}"), (0, 1, hidden + 2))
     if apart:
-        shape = 1 + hidden, apart, rows
-        _weight_gradient(
-            buffers, turn, shape, h, (dz, (columns, slots, 1)), layer.own + shared, columns
-        )
+        add(0, layer.inputs, x, layer.at)
+        add(0, 1 + hidden, h, layer.own, columns - apart)
+        add(columns, 1 + hidden, h, layer.own + columns - apart, apart)
+    else:
+        add(0, layer.inputs + 1, x, layer.at)
+    if not apart and not buffers.adds_up:
+        h = h[0], (1, 1, hidden + 2)
+        add(0, hidden, h, layer.own + columns)
     if k:
         product(
+            buffers.products,
             turn,
             (rows, hidden, columns),
             (dz, (0, slots, 1)),
