@@ -18,7 +18,8 @@ stream          a series, or a part of one, that is read from start to end with 
 segment         the next steps of a stream, seq_len at most
 slot            steps that are done: slot 0 of a tape is the state before the first step
 block           ROWS rows of a batch, which one thread takes through all of time
-chunk           a fixed group of blocks whose gradients are added up together
+group           blocks that go through time together, with products on the matrix unit
+chunk           consecutive blocks, or groups, whose gradients are added up together
 units           hidden, rounded up to whole vectors
 below, own      inputs that a layer reads from the layer below, and from its own tape
 packed, partial weights and their gradients in the order of the products, see ``cpu/plan.py``
