@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
+from test_forecaster_training import InterruptedAfter
 from test_network import in_float64
 
 from lstm_numba import LSTMForecaster, datasets
@@ -269,15 +270,6 @@ def test_grid_search():
         error_score="raise",
     ).fit(WAVE)
     assert len(search.best_estimator_.predict()) == 3
-
-
-class InterruptedAfter(_fitting.Progress):
-    """Ctrl-C after some epochs."""
-
-    def __call__(self, epoch, train_loss, valid_loss):
-        super().__call__(epoch, train_loss, valid_loss)
-        if epoch == 2:
-            raise KeyboardInterrupt
 
 
 def test_interrupted_training_is_usable(monkeypatch):  # k03
