@@ -70,6 +70,11 @@ def warmup(device="cpu", dtypes=("float32",), cells=("lstm",), parts=("windows",
             _PARTS[part](network)
 
 
+def _both(network):
+    """A small network and a wide one, which may run with other kernels."""
+    return network, dataclasses.replace(network, hidden_size=64)
+
+
 def _windows_of(network, n=2):
     series, starts = np.arange(n + 2, dtype=network.dtype)[:, None], np.arange(n)
     return Windows(series, starts, series, starts + 2)
@@ -82,24 +87,17 @@ def _trained(network, data, device="cpu"):
 
 
 def _warm_windows(network, device="cpu"):
-    windows = _windows_of(network)
-    params = _trained(network, windows, device)
-    network.predict(params, windows, device=device)
-    if device == "cpu":
-        _trained(_wide(network), _windows_of(network, 16))
+    for model in _both(network) if device == "cpu" else (network,):
+        windows = _windows_of(model)
+        model.predict(_trained(model, windows, device), windows, device=device)
 
 
 def _warm_local(network):
-    for model, n in ((network, 1), (_wide(network), 16)):
+    for model in _both(network):
         params = model.init(np.random.default_rng(0))[None]
-        limits, seeds = np.array([[0, n, n, n + 1]]), np.zeros(1, np.uint64)
-        windows = _windows_of(model, n + 1)
+        limits, seeds = np.array([[0, 1, 1, 2]]), np.zeros(1, np.uint64)
+        windows = _windows_of(model, 2)
         train_many(model, params, windows, limits, max_epochs=1, seeds=seeds)
-
-
-def _wide(network):
-    """A network that may be trained with other kernels, in batches of 16."""
-    return dataclasses.replace(network, hidden_size=96)
 
 
 def _warm_stateful(network):
@@ -111,9 +109,10 @@ def _warm_stateful(network):
 
 
 def _warm_stream(network):
-    params = network.init(np.random.default_rng(0))
-    StateStream(network, params).step([0.0])
-    WindowStream(network, params, np.zeros((network.seq_len, 1), network.dtype)).step([0.0])
+    for model in _both(network):
+        params = model.init(np.random.default_rng(0))
+        StateStream(model, params).step([0.0])
+        WindowStream(model, params, np.zeros((model.seq_len, 1), model.dtype)).step([0.0])
 
 
 def _warm_layer(network):

@@ -138,8 +138,9 @@ EVERYTHING = """
     model.stream().step(0.0)
     panel = np.stack([y, y], axis=1)
     LSTMForecaster(2, **options, scope="local").fit(panel).predict()
-    options["hidden_size"] = 96
-    LSTMForecaster(2, **options).fit(y).predict()
+    options["hidden_size"] = 48
+    model = LSTMForecaster(2, **options).fit(y)
+    model.stream().step(model.predict()[0])
     LSTMForecaster(2, **options, scope="local").fit(panel).predict()
     layer = LSTM(3, 17, 2, bidirectional=True, n_jobs=2)
     out, state = layer(np.ones((9, 4, 3)), lengths=[4, 1, 2, 3, 4, 4, 4, 4, 4], training=True)
@@ -175,8 +176,7 @@ def counted(code, **environment):
 def test_every_kernel_comes_back_from_the_disk():
     counted(FITS)
     found = counted(FITS)
-    assert found["infer"] == [3, 0]
-    assert found["train_batches"] == [3 + amx.available(), 0]
+    assert found["infer"] == found["train_batches"] == [3 + amx.available(), 0]
     assert {compiled for _, compiled in found.values()} == {0}, found
     assert not list((ROOT / "lstm_numba").rglob("*.nb[ic]"))  # e02
 

@@ -1,4 +1,4 @@
-"""Training on the matrix unit: its pieces, and the gradients against other engines."""
+"""The matrix unit: its pieces, and forecasts and gradients against the vector units."""
 
 import os
 import subprocess
@@ -9,11 +9,31 @@ import pytest
 from numba import njit
 
 from lstm_numba.kernels.cpu import amx, make_plan
-from lstm_numba.kernels.cpu.bfloat16 import three_parts
+from lstm_numba.kernels.cpu.amx import configure, release
+from lstm_numba.kernels.cpu.digits import (
+    digits,
+    larger_size,
+    largest_of_tile,
+    scale_of,
+    worth_of,
+)
 from lstm_numba.kernels.cpu.matrix_unit import MatrixUnit, NoUnit
-from lstm_numba.kernels.tile import load, store
+from lstm_numba.kernels.cpu.six_products import (
+    SUMS,
+    K,
+    largest_of_rows,
+    multiply,
+    operand_size,
+    product,
+    transpose_block,
+    write_four,
+    write_scales,
+)
+from lstm_numba.kernels.tile import ROWS, lanes, load, spread, store, zeros
+from lstm_numba.nn.buffers import aligned_zeros
 from lstm_numba.nn.engine import Engine, make_step
 from lstm_numba.nn.network import Network, Windows
+from lstm_numba.nn.stream import StateStream, WindowStream
 
 on_unit = pytest.mark.skipif(
     not amx.available(), reason="needs a processor with a matrix unit (AMX), on Linux"
@@ -22,10 +42,12 @@ full_vectors = pytest.mark.skipif(
     amx.VECTOR_BYTES != amx.TILE_BYTES, reason="needs vectors of 16 floats (AVX-512)"
 )
 
-# seq_len, features, hidden, layers, batch: odd sizes, odd steps, groups that are not full, K that
-# is not a whole block, panels of four, two and one vectors
+# seq_len, features, hidden, layers, batch: odd sizes, blocks that are not full, of steps, rows and
+# what is summed over, more steps than the weight gradients take at once
 SIZES = [
     (5, 1, 96, 1, 16),
+    (1, 20, 48, 2, 3),
+    (50, 1, 65, 1, 7),
     (7, 2, 97, 1, 21),
     (24, 3, 112, 2, 37),
     (13, 1, 144, 1, 33),
@@ -35,32 +57,94 @@ SIZES = [
 
 
 @njit
-def _in_parts(x, parts):
-    x1, x2, x3 = three_parts(load(x, 0, 16, 1, 1))
-    store(parts, 0, 16, x1)
-    store(parts, 16, 16, x2)
-    store(parts, 32, 16, x3)
+def _in_digits(x, largest, out):
+    m = load(largest, 0, 0, 1, 1)
+    store(out, 0, 0, digits(load(x, 0, 0, 1, 1), scale_of(m)))
+    store(out, lanes(x), 0, worth_of(m))
+
+
+@njit
+def _sizes(x, out):
+    store(out, 0, 0, largest_of_tile(load(x, 0, lanes(x), 4, 1)))
+
+
+@njit
+def _product(a, b, blocks, work, out):
+    """Rows of ``a`` (16, K blocks) and of ``b`` (16, K blocks), multiplied with one another."""
+    size = operand_size(blocks)
+    for operand, source in ((0, a), (size, b)):
+        for r in range(16):
+            largest = zeros(a, 1, 1)
+            for k in range(0, K * blocks, 16):
+                largest = larger_size(largest, load(source, r * K * blocks + k, 0, 1, 1))
+            store(work, 2 * size + 16 * r, 0, largest)
+        write_scales(work, operand, largest_of_rows(work, 2 * size))
+        for r in range(16):
+            scale = spread(zeros(a, 1, 1), work, operand + r)
+            for block in range(blocks):
+                at = r * K * blocks + K * block
+                x0, x1 = load(source, at, 0, 1, 1), load(source, at + 16, 0, 1, 1)
+                x2, x3 = load(source, at + 32, 0, 1, 1), load(source, at + 48, 0, 1, 1)
+                write_four(work, operand, block, r, scale, x0, x1, x2, x3)
+    for block in range(blocks):
+        transpose_block(work, size, block)
+    configure()
+    multiply(blocks, work, 0, work, size, work, 2 * size)
+    release()
+    for r in range(0, 16, ROWS):
+        store(out, 16 * r, 16, product(work, 2 * size, r, 0, work, size))
 
 
 @full_vectors
-def test_three_bfloat16_hold_a_float32():
+def test_three_digits_hold_a_float32():
     rng = np.random.default_rng(0)
-    parts = np.empty((3, 16), np.float32)
-    for _ in range(200):
-        x = (rng.standard_normal(16) * 10.0 ** rng.integers(-30, 30, 16)).astype(np.float32)
-        _in_parts(x, parts.reshape(-1))
-        assert np.array_equal(parts.sum(0, dtype=np.float64), x)
-        assert not (parts.view(np.uint32) & 0xFFFF).any()
-        assert (abs(parts[1]) <= 2.0**-8 * abs(parts[0])).all()
-        assert (abs(parts[2]) <= 2.0**-8 * abs(parts[1])).all()
+    out = np.empty(32, np.float32)
+    for scale in 10.0 ** rng.integers(-25, 35, 200):
+        x = (rng.uniform(-1, 1, 16) * scale).astype(np.float32)
+        x[:4] = scale, -scale, 0, scale * 2.0**-23
+        largest = np.full(16, abs(x).max())
+        _in_digits(x, largest, out)
+        of_three = out[:16].view(np.int8).reshape(16, 4)[:, :3] @ 256.0 ** np.arange(-1, 2)
+        assert (abs(of_three * out[16:] - x) <= largest * 2.0**-22).all()
 
 
 @full_vectors
-def test_parts_of_what_is_not_finite_are_not_finite():
-    parts = np.empty((3, 16), np.float32)
-    for value in (np.inf, -np.inf, np.nan):
-        _in_parts(np.full(16, value, np.float32), parts.reshape(-1))
-        assert not np.isfinite(parts.sum(0)).any()
+def test_the_worth_of_what_is_not_finite_is_not_finite():
+    out = np.empty(32, np.float32)
+    for value in (np.inf, np.nan):
+        _in_digits(np.ones(16, np.float32), np.full(16, value, np.float32), out)
+        assert not np.isfinite(out[16:]).any()
+
+
+@full_vectors
+def test_the_largest_size_is_nan_where_there_is_one():
+    x = np.tile(np.array([3, -5, 1, 0], np.float32)[:, None], 16)
+    x[0, 1], x[3, 2], x[1, 3] = np.nan, np.nan, -np.inf
+    out = np.empty(16, np.float32)
+    _sizes(x.reshape(-1), out)
+    assert np.isnan(out[1:3]).all()
+    assert out[3] == np.inf
+    assert (out[4:] == 5).all()
+
+
+@on_unit
+@pytest.mark.parametrize("blocks", [1, 2, 5])
+def test_products_are_those_of_float32(blocks):
+    rng = np.random.default_rng(blocks)
+    a, b = rng.standard_normal((2, 16, K * blocks)).astype(np.float32)
+    a *= 10.0 ** rng.integers(-20, 20, (16, 1))
+    b *= 10.0 ** rng.integers(-3, 3, (16, 1))
+    work = aligned_zeros((2 * operand_size(blocks) + SUMS,), np.float32)
+    out = np.empty((16, 16), np.float32)
+    _product(a.reshape(-1), b.reshape(-1), blocks, work, out.reshape(-1))
+    exact = a.astype(np.float64) @ b.T.astype(np.float64)
+    sizes = np.outer(abs(a).max(1), abs(b).max(1))
+    assert (abs(out - exact) < 2.0**-23 * np.sqrt(K * blocks) * sizes).all()
+
+    # Nor does a product see what else is multiplied.
+    a[3:], alone = rng.standard_normal((13, K * blocks)), np.empty((16, 16), np.float32)
+    _product(a.reshape(-1), b.reshape(-1), blocks, work, alone.reshape(-1))
+    assert np.array_equal(alone[:3], out[:3])
 
 
 def _problem(size, dtype):
@@ -132,18 +216,72 @@ def test_rows_do_not_see_each_other():
     assert np.allclose(first + last, whole, rtol=0, atol=2e-6 * abs(whole).max())
 
 
-def test_what_is_small_or_asks_for_more_stays_on_the_vector_units():
+@on_unit
+@pytest.mark.parametrize("size", [SIZES[2], SIZES[4]], ids=str)
+def test_forecasts_do_not_depend_on_what_is_forecast_along(size):
+    network, params, windows = _problem((*size[:4], 21), "float32")
+    seq_len = size[0]
+
+    def forecast(windows, threads=1):
+        with Engine(network, params, threads) as engine:
+            assert isinstance(engine._plan.unit, MatrixUnit)
+            return engine.forecast(windows)
+
+    whole = forecast(windows)
+    assert np.array_equal(forecast(windows, threads=2), whole)
+    rows = windows._replace(
+        starts=windows.starts[17:19], target_starts=windows.target_starts[17:19]
+    )
+    assert np.array_equal(forecast(rows), whole[17:19])
+
+    inputs = windows.inputs.astype(np.float32)
+    stream = WindowStream(network, params, inputs[:seq_len])
+    for row in range(1, 4):
+        assert np.array_equal(stream.step(inputs[row + seq_len - 1]), whole[row])
+    stream = StateStream(network, params)
+    for t in range(seq_len):
+        out = stream.step(inputs[t])
+    assert np.array_equal(out, whole[0])
+
+
+@on_unit
+@pytest.mark.parametrize("size", [SIZES[2], SIZES[4]], ids=str)
+def test_forecasts_are_as_exact_as_those_of_the_vector_units(size, monkeypatch):
+    def error(dtype):
+        network, params, windows = _problem(size, dtype)
+        with Engine(network, params) as engine:
+            return engine.forecast(windows) - exact
+
+    exact = 0.0
+    exact = error("float64")
+    on_unit = error("float32")
+    monkeypatch.setattr(amx, "available", lambda: False)
+    assert np.sqrt(np.mean(on_unit**2)) < 4 * np.sqrt(np.mean(error("float32") ** 2))
+
+
+@on_unit
+def test_nan_is_not_hidden():
+    network, params, windows = _problem(SIZES[1], "float32")
+    for at in (0, network.layout.size // 3):
+        broken = params.copy()
+        broken[at] = np.nan
+        with Engine(network, broken, 1, 3) as engine:
+            assert np.isnan(engine.forecast(windows)).any()
+            assert np.isnan(engine.train(windows, 0, 1, 3, make_step(), 0, update=False))
+            assert np.isnan(engine.gradient).any()
+
+
+def test_other_networks_stay_on_the_vector_units():
     wide = Network(4, 1, 1, 1, hidden_size=128)
     others = [
-        (wide, 15),
-        (Network(4, 1, 1, 1, hidden_size=80), 64),
-        (Network(4, 1, 1, 1, hidden_size=128, cell="gru"), 64),
-        (Network(4, 1, 1, 1, hidden_size=128, stateful=True), 64),
+        Network(4, 1, 1, 1, hidden_size=47),
+        Network(4, 1, 1, 1, hidden_size=8193),
+        Network(4, 1, 1, 1, hidden_size=128, cell="gru"),
+        Network(4, 1, 1, 1, hidden_size=128, stateful=True),
     ]
-    for network, batch_size in others:
-        assert isinstance(make_plan(network, 16, batch_size).unit, NoUnit)
-    assert isinstance(make_plan(wide, 8, 64).unit, NoUnit)
-    assert isinstance(make_plan(wide, 16).unit, NoUnit)
+    for network in others:
+        assert isinstance(make_plan(network, 16).unit, NoUnit)
+    assert isinstance(make_plan(wide, 8).unit, NoUnit)
 
 
 def test_the_unit_can_be_switched_off():

@@ -19,6 +19,8 @@ segment         the next steps of a stream, seq_len at most
 slot            steps that are done: slot 0 of a tape is the state before the first step
 block           ROWS rows of a batch, which one thread takes through all of time
 group           blocks that go through time together, with products on the matrix unit
+pass            what goes through time together: a block, or a group
+digits, worth   a float32 as three bytes for the matrix unit, and what a unit of the second is worth
 chunk           consecutive blocks, or groups, whose gradients are added up together
 units           hidden, rounded up to whole vectors
 below, own      inputs that a layer reads from the layer below, and from its own tape

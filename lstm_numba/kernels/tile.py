@@ -353,6 +353,47 @@ def load_like(typing_context, tile, array, start, stride):
 
 
 @intrinsic
+def load_first(typing_context, array, start, count):
+    """Tile of one vector, whose first ``count`` numbers are read and whose others are 0."""
+    tile = Tile(array.dtype, 1, 1)
+
+    def codegen(context, builder, signature, args):
+        vector = _vector_type(context, tile)
+        place = _address(context, builder, array, *args[:2], vector)
+        index, bit = (
+            ir.VectorType(ir.IntType(64), tile.lanes),
+            ir.VectorType(ir.IntType(1), tile.lanes),
+        )
+        lane = ir.Constant(index, list(range(tile.lanes)))
+        mask = builder.icmp_signed("<", lane, _splat(builder, index, args[2]))
+        kinds = [place.type, ir.IntType(32), bit, vector]
+        name = f"llvm.masked.load.v{tile.lanes}f{tile.scalar.bitwidth}.p0"
+        read = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, kinds), name)
+        align = ir.IntType(32)(tile.scalar.bitwidth // 8)
+        vector = builder.call(read, [place, align, mask, ir.Constant(vector, None)])
+        return _by_piece(context, builder, tile, lambda k: vector)
+
+    return tile(array, types.intp, types.intp), codegen
+
+
+@intrinsic
+def spread(typing_context, like, array, start):
+    """Tile of the shape of ``like``, all numbers of whose row r are ``array[start + r]``."""
+
+    def codegen(context, builder, signature, args):
+        vector = _vector_type(context, like)
+
+        def one(k):
+            index = builder.add(args[2], args[2].type(k // like.pieces))
+            place = _address(context, builder, array, args[1], index, vector.element)
+            return _splat(builder, vector, builder.load(place))
+
+        return _by_piece(context, builder, like, one)
+
+    return like(like, array, types.intp), codegen
+
+
+@intrinsic
 def store(typing_context, array, start, stride, tile):
     """Write row r of the tile at ``start + r * stride``."""
 

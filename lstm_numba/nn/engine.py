@@ -109,9 +109,7 @@ class Engine:
         self._kernels = load("cpu")
         self._dtype = np.dtype(network.dtype)
         lanes = self._kernels.VECTOR_BYTES // self._dtype.itemsize
-        self._plan = plan = self._kernels.make_plan(network, lanes, batch_size)
-        # What does not train needs no other code where there is a matrix unit.
-        self._forward_plan = plan._replace(unit=self._kernels.NoUnit())
+        self._plan = plan = self._kernels.make_plan(network, lanes)
         self._team = Team(n_threads)
         self._compiled, self._pace = {}, Pace()
 
@@ -212,7 +210,7 @@ class Engine:
             began = time.perf_counter()
             self._together(
                 self._kernels.infer,
-                self._forward_plan,
+                self._plan,
                 piece,
                 step._replace(tape=False),
                 losses[first // rows : first // rows + blocks],

@@ -100,7 +100,7 @@ def _train_on_threads(network, windows, models, schedule, step, n_threads, on_mo
     """Let each thread train one model after the other."""
     n, dtype, batch_size = len(models.limits), np.dtype(network.dtype), schedule.batch_size
     steps = step, step._replace(tape=False)
-    plan = make_plan(network, VECTOR_BYTES // dtype.itemsize, batch_size)
+    plan = make_plan(network, VECTOR_BYTES // dtype.itemsize)
     n_threads = min(n_threads, n)
     buffers = [make_buffers(plan, dtype, 1, batch_size) for _ in range(n_threads)]
 

@@ -4,7 +4,6 @@ from ..tile import ROWS as ROWS
 from ..tile import VECTOR_BYTES as VECTOR_BYTES
 from .cell import CELLS as CELLS
 from .gradients import PIECE as PIECE
-from .matrix_unit import NoUnit as NoUnit
 from .models import Models as Models
 from .models import Schedule as Schedule
 from .models import shuffle_windows as shuffle_windows

@@ -1,12 +1,12 @@
 """The matrix unit of Intel processors since 2023 (AMX): eight registers of 16 x 64 bytes.
 
-Its one instruction used here multiplies a register of 16 rows x 32 bfloat16 with one of 16 pairs of
-rows x 16 columns, and adds the product to 16 x 16 floats::
+Its one instruction used here multiplies a register of 16 rows x 64 signed bytes with one of 16
+times four rows x 16 columns, and adds the product to 16 x 16 integers::
 
-    c[m, n] += sum over p < 16 of a[m, 2p] b[p, n, 0] + a[m, 2p + 1] b[p, n, 1]
+    c[m, n] += sum over p < 16, q < 4 of a[m, 4p + q] b[p, n, q]
 
-in 16 cycles: sixteen times what the vector units do. ``six_products.py`` makes float32 products of
-it.
+in 16 cycles: 32 times what the vector units do with float32. ``six_products.py`` makes float32
+products of it.
 
 A thread calls ``configure`` before it uses any register, and ``release`` after; the operating
 system lets a process use them if it asks (``available``).
@@ -44,7 +44,7 @@ def available():
     if told or platform.system() != "Linux" or platform.machine() != "x86_64":
         return False
     features = binding.get_host_cpu_features()
-    if not (features.get("amx-tile") and features.get("amx-bf16")):
+    if not (features.get("amx-tile") and features.get("amx-int8")):
         return False
     system_call = ctypes.CDLL(None, use_errno=True).syscall
     return system_call(_SYS_ARCH_PRCTL, _REQUEST_PERMISSION, _TILE_DATA) == 0
@@ -78,7 +78,7 @@ def write(builder, register, place, distance):
 
 def multiply_add(builder, c, a, b):
     """c += a b"""
-    _call(builder, "tdpbf16ps", [_BYTE(c), _BYTE(a), _BYTE(b)])
+    _call(builder, "tdpbssd", [_BYTE(c), _BYTE(a), _BYTE(b)])
 
 
 def _bytes(builder, place):

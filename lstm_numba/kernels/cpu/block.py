@@ -12,7 +12,7 @@ from .head import (
     write_row,
 )
 from .plan import layer_at
-from .recurrent import layer_backward, layer_forward
+from .recurrent import layer_backward
 
 
 @subkernel
@@ -60,16 +60,6 @@ def reset_states(plan, work):
 
 
 @subkernel
-def block_forward(plan, params, packed, windows, first, valid, work, keep_tape):
-    """Forecast windows ``first`` to ``first + valid`` - 1, at most ROWS; see ``head_forward``."""
-    reset_states(plan, work)
-    gather(plan, windows, first, valid, work)
-    for k in range(len(plan.layers)):
-        layer_forward(plan.cell, layer_at(plan, k), 0, plan.seq_len, packed, work, keep_tape)
-    block_head(plan, params, windows, first, valid, work)
-
-
-@subkernel
 def block_head(plan, params, windows, first, valid, work):
     """Forecast from the states after the newest step; see ``head_forward``."""
     head_forward(plan, params, plan.seq_len, work)
@@ -85,11 +75,12 @@ def write_forecast(plan, row, valid, work, out):
 
 
 @subkernel
-def block_loss(plan, windows, first, valid, kind, delta, weight, work):
+def block_loss(plan, windows, first, valid, step, weight, work):
     """Return the block's sum of losses; put ``weight`` times their derivatives in place of out."""
     total = 0.0
     for r in range(valid):
         origin = windows.target_starts[first + r]
+        kind, delta = step.loss, step.huber_delta
         total = row_loss(plan, windows.targets, origin, r, kind, delta, weight, total, work)
     for r in range(valid, ROWS):
         no_loss(plan, r, work)
@@ -120,10 +111,3 @@ def block_head_backward(plan, packed, windows, first, valid, work, partial):
     head_backward(plan, packed, plan.seq_len, plan.dh, work, partial)
     for r in range(valid):
         known_backward(plan, windows.inputs, windows.target_starts[first + r], r, work, partial)
-
-
-@subkernel
-def block_backward(plan, packed, windows, first, valid, work, partial):
-    """Add the gradients of a block to ``partial``, from the tape and dout left in ``work``."""
-    block_head_backward(plan, packed, windows, first, valid, work, partial)
-    layers_backward(plan, plan.seq_len, False, packed, work, partial)

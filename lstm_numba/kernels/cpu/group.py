@@ -1,79 +1,118 @@
-"""A group of blocks through a layer together, with products on the matrix unit.
+"""Groups of blocks: through time together, with products on the matrix unit.
 
-What a step does is the cell's, as in ``recurrent.py``. Its products with h and with what comes from
-below are taken here for all rows of the group at once, and so are those that go back in time and
-those of the weight gradients. Only the few columns of the inputs stay on the vector units.
+A tile of the matrix unit has 16 rows, a block has ROWS. So GROUP blocks go through time side by
+side: the products of a step are taken for all of them at once, then each block takes its gates and
+its cell as ``recurrent.py`` has it. Where the vector units would multiply a matrix with one block,
+here are the products of h and of what comes from below with the weights, those that go back in time
+and those of the weight gradients. Only the products of the inputs x stay on the vector units.
 """
 
 from numba.extending import register_jitable
 
-from ..jit import subkernel
-from ..tile import ROWS, lanes, load, load_like, store, zeros
-from . import amx
-from .block import block_head, block_head_backward, block_loss, gather, reset_states
-from .plan import layer_at, layer_of
-from .products import add_weight_gradient
-from .recurrent import gates_of, step_backward, step_forward
+from ..jit import inlined, subkernel
+from ..tile import ROWS, lanes, load, spread, store, zeros
+from .amx import TILE_ROWS
+from .digits import larger_size, largest_of_tile, scale_of
+from .matrix_unit import GROUP, STEPS
+from .plan import layer_of
+from .recurrent import step_backward, step_forward
 from .six_products import (
-    PARTS,
-    TILE,
-    add_blocks,
+    HEAD,
+    SUMS,
+    K,
     blocks_of,
-    clear_sums,
-    read_sums,
-    write_a,
-    write_pairs,
-    write_sums,
+    largest_of_rows,
+    multiply,
+    operand_size,
+    product,
+    transpose_block,
+    write_row,
+    write_scales,
 )
 from .stack import align_stack
 from .stage import h_of_step
-from .transpose import load_square, transpose
 
 # forward
 
 
 @register_jitable(forceinline=True)
-def _write_rows(work, a, b, source, distance, count):
-    """Write ``count`` columns of the rows of block ``b`` as an operand."""
+def _larger_in_rows(largest, work, source, distance, count):
+    """The largest sizes in each lane of each row, of ``largest`` and ``count`` columns."""
     for k in range(0, count, lanes(work)):
-        write_a(work, a, b * ROWS, k, load(work, source + k, distance, ROWS, 1))
+        largest = larger_size(largest, load(work, source + k, distance, ROWS, 1))
+    return largest
 
 
 @register_jitable(forceinline=True)
-def _add_sums(gates_tile, unit, layer, j, first, last, inputs, packed, work):
-    """Take blocks ``first`` to ``last`` - 1 of ``inputs`` blocks of K, for the units from ``j``."""
-    width, gates = lanes(work), unit.cell.gates
-    part = PARTS * TILE
-    w = layer.w_parts + (j // width * inputs + first) * gates * part
-    if first == 0:
-        clear_sums(gates_tile)
-    add_blocks(gates_tile, last - first, work, unit.a_h + first * part, packed, w)
+def _write_columns(work, operand, block, row, source, count):
+    """Write ``count`` columns of a row into the blocks of an operand a from ``block`` on.
+
+    What is written beyond them is multiplied with zeros.
+    """
+    scale = spread(zeros(work, 1, 1), work, operand + row)
+    for k in range(0, count, K):
+        write_row(work, operand, block + k // K, row, scale, source + k, lanes(work))
 
 
 @subkernel
+def _write_h(unit, k, blocks, t, work):
+    """a_h from what comes from below at step t, and from h[t]."""
+    align_stack()
+    layer, width = layer_of(unit.layers[0, k]), lanes(work)
+    below = layer.tape_below + t * ROWS * layer.row_below
+    h = layer.tape + t * ROWS * layer.row + layer.h
+    for b in range(blocks):
+        by, largest = b * unit.block, zeros(work, ROWS, 1)
+        largest = _larger_in_rows(largest, work, below + by, layer.row_below, layer.below)
+        largest = _larger_in_rows(largest, work, h + by, layer.row, layer.units)
+        store(work, unit.sizes + b * ROWS * width, width, largest)
+    write_scales(work, unit.a_h, largest_of_rows(work, unit.sizes))
+    for b in range(blocks):
+        for r in range(ROWS):
+            by, row = b * unit.block, b * ROWS + r
+            source = below + by + r * layer.row_below
+            _write_columns(work, unit.a_h, 0, row, source, layer.below)
+            source = h + by + r * layer.row
+            _write_columns(work, unit.a_h, blocks_of(layer.below), row, source, layer.units)
+
+
+@register_jitable(forceinline=True)
+def _multiply_h(unit, layer, inputs, j, first, last, packed, work):
+    """Multiply a_h with the weights of gates ``first`` to ``last`` - 1 of the units from ``j``."""
+    gates, width = unit.cell.gates, lanes(work)
+    for gate in range(first, last):
+        w = layer.w_digits + (j // width * gates + gate) * operand_size(inputs)
+        multiply(inputs, work, unit.a_h, packed, w, work, unit.products + gate * SUMS)
+
+
+@register_jitable(forceinline=True)
+def _take_sums(unit, layer, inputs, j, blocks, packed, work):
+    """sums = the products of all gates of the units from ``j`` on."""
+    gates, width = unit.cell.gates, lanes(work)
+    for gate in range(gates):
+        w = layer.w_digits + (j // width * gates + gate) * operand_size(inputs)
+        for row in range(0, blocks * ROWS, ROWS):
+            sums = product(work, unit.products + gate * SUMS, row, unit.a_h, packed, w)
+            store(work, unit.sums + (row * gates + gate) * width, gates * width, sums)
+
+
+@inlined
 def group_forward(unit, k, blocks, seq_len, packed, work, keep_tape):
     """Run layer ``k`` over the first ``blocks`` blocks of a group, as ``layer_forward`` does."""
     align_stack()
     cell, first = unit.cell, layer_of(unit.layers[0, k])
     width, units, gates = lanes(work), first.units, cell.gates
-    gates_tile, _, _ = gates_of(cell, work)
-    below = blocks_of(first.below)
-    inputs, a_h = below + blocks_of(units), unit.a_h + below * PARTS * TILE
+    inputs = blocks_of(first.below) + blocks_of(units)
     for t in range(seq_len):
-        for b in range(blocks):
-            layer = layer_of(unit.layers[b, k])
-            source = layer.tape_below + t * ROWS * layer.row_below
-            _write_rows(work, unit.a_h, b, source, layer.row_below, layer.below)
-            source = layer.tape + t * ROWS * layer.row + layer.h
-            _write_rows(work, a_h, b, source, layer.row, units)
-        _add_sums(gates_tile, unit, first, 0, 0, inputs, inputs, packed, work)
+        _write_h(unit, k, blocks, t, work)
+        _multiply_h(unit, first, inputs, 0, 0, gates, packed, work)
         for j in range(0, units, width):
-            write_sums(gates_tile, work, unit.sums, gates * width)
+            _take_sums(unit, first, inputs, j, blocks, packed, work)
             for b in range(blocks):
                 # The products of the next vector are under way while this one's gates are taken.
                 if j + width < units:
-                    share, stop = inputs * b // blocks, inputs * (b + 1) // blocks
-                    _add_sums(gates_tile, unit, first, j + width, share, stop, inputs, packed, work)
+                    share, stop = gates * b // blocks, gates * (b + 1) // blocks
+                    _multiply_h(unit, first, inputs, j + width, share, stop, packed, work)
                 layer = layer_of(unit.layers[b, k])
                 h_at, h_row = h_of_step(cell.stage, layer, t)
                 step_forward(cell, layer, t, j, packed, work, keep_tape, h_at, h_row)
@@ -82,190 +121,158 @@ def group_forward(unit, k, blocks, seq_len, packed, work, keep_tape):
 # backward
 
 
-@register_jitable(forceinline=True)
-def _add_panel(sums_tile, tile, unit, rows, blocks, packed, w, work, out, columns):
-    """out (ROWS, columns) += dz w for one panel, of as many vectors as the tiles have."""
-    distance = TILE // amx.TILE_ROWS * 4
-    clear_sums(sums_tile)
-    add_blocks(sums_tile, blocks_of(rows), work, unit.a_dz, packed, w)
-    write_sums(sums_tile, work, unit.sums, distance)
+@subkernel
+def _write_dz(unit, k, blocks, t, work):
+    """a_dz from dz of step t, a block for each vector of units; largest sizes for b_dz."""
+    align_stack()
+    layer, width, gates = layer_of(unit.layers[0, k]), lanes(work), unit.cell.gates
+    columns, row = gates * layer.units, gates * width
     for b in range(blocks):
-        at = out + b * unit.block
-        acc = load_like(tile, work, at, columns)
-        acc = acc + load_like(tile, work, unit.sums + b * ROWS * distance, distance)
-        store(work, at, columns, acc)
-
-
-@register_jitable(forceinline=True)
-def _add_dz_product(unit, rows, blocks, packed, w, work, columns, out):
-    """out (ROWS, columns) += dz w_back for each block, in the panels of ``_pack_panels``."""
-    width, n = lanes(work), 0
-    step = blocks_of(rows) * PARTS * TILE
-    four, two, one = zeros(work, ROWS, 4), zeros(work, ROWS, 2), zeros(work, ROWS, 1)
-    while n + 4 * width <= columns:
-        _add_panel(four, four, unit, rows, blocks, packed, w, work, out + n, columns)
-        n, w = n + 4 * width, w + 4 * step
-    if n + 2 * width <= columns:
-        _add_panel(two, two, unit, rows, blocks, packed, w, work, out + n, columns)
-        n, w = n + 2 * width, w + 2 * step
-    if n < columns:
-        _add_panel(one, one, unit, rows, blocks, packed, w, work, out + n, columns)
-
-
-@register_jitable(forceinline=True)
-def _write_steps(work, at, part, source, step, distance, t, stop):
-    """Write rows of steps t and t + 1 as pairs; zeros for the second at ``stop``."""
-    even = load(work, source + t * step, distance, ROWS, 1)
-    odd = zeros(work, ROWS, 1)
-    if t + 1 < stop:
-        odd = load(work, source + (t + 1) * step, distance, ROWS, 1)
-    write_pairs(work, at, part, even, odd)
+        z = layer.z + t * ROWS * columns + b * unit.block
+        largest = zeros(work, ROWS, 1)
+        for n in range(0, columns, width):
+            dz = load(work, z + n // row * ROWS * row + n % row, row, ROWS, 1)
+            largest = larger_size(largest, dz)
+            size = larger_size(load(work, unit.dz_sizes + n, 0, 1, 1), largest_of_tile(dz))
+            store(work, unit.dz_sizes + n, 0, size)
+        store(work, unit.sizes + b * ROWS * width, width, largest)
+    write_scales(work, unit.a_dz, largest_of_rows(work, unit.sizes))
+    for b in range(blocks):
+        for r in range(ROWS):
+            z = layer.z + t * ROWS * columns + b * unit.block + r * row
+            scale = spread(zeros(work, 1, 1), work, unit.a_dz + b * ROWS + r)
+            for block in range(layer.units // width):
+                at = z + block * ROWS * row
+                write_row(work, unit.a_dz, block, b * ROWS + r, scale, at, width)
 
 
 @subkernel
-def _write_dz(unit, k, blocks, start, stop, work):
-    """b_dz from the dz of steps ``start`` to ``stop`` - 1; zeros for blocks that are not there."""
+def _add_dz_product(unit, vectors, blocks, packed, w, work, columns, out):
+    """out (ROWS, columns) += dz w_back for each block of rows."""
     align_stack()
-    gates, width = unit.cell.gates, lanes(work)
-    pairs, units = (stop - start + 1) // 2, layer_of(unit.layers[0, k]).units
-    for j in range(0, units, width):
-        for pair in range(pairs):
-            at = unit.b_dz + (j // width * pairs + pair) * gates * PARTS * TILE
-            for gate in range(gates):
-                for b in range(blocks):
-                    z = layer_of(unit.layers[b, k]).z + j * gates * ROWS + gate * width
-                    to = at + gate * TILE + b * ROWS * width
-                    _write_steps(
-                        work, to, gates * TILE, z, ROWS * gates * units, gates * width,
-                        start + 2 * pair, stop
-                    )  # fmt: skip
-            for tile in range(PARTS * gates):
-                missing = at + tile * TILE + blocks * ROWS * width
-                work[missing : at + (tile + 1) * TILE] = 0
+    width = lanes(work)
+    for n in range(0, columns, width):
+        multiply(vectors, work, unit.a_dz, packed, w, work, unit.products)
+        for b in range(blocks):
+            at = out + b * unit.block + n
+            acc = load(work, at, columns, ROWS, 1)
+            acc = acc + product(work, unit.products, b * ROWS, unit.a_dz, packed, w)
+            store(work, at, columns, acc)
+        w += operand_size(vectors)
 
 
 @subkernel
-def _write_inputs(unit, k, blocks, start, stop, is_below, work):
-    """a_inputs from what comes from below, or from h, in steps ``start`` to ``stop`` - 1."""
-    align_stack()
-    width, pairs = lanes(work), (stop - start + 1) // 2
-    first = layer_of(unit.layers[0, k])
-    for j in range(0, first.below if is_below else first.own, width):
-        for pair in range(pairs):
-            at = unit.a_inputs + (j // width * pairs + pair) * PARTS * TILE
-            for b in range(blocks):
-                layer = layer_of(unit.layers[b, k])
-                source = layer.tape_below if is_below else layer.tape + layer.h
-                row = layer.row_below if is_below else layer.row
-                _write_steps(
-                    work, at + b * ROWS * width, TILE, source + j, ROWS * row, row,
-                    start + 2 * pair, stop
-                )  # fmt: skip
-            for part in range(PARTS):
-                to = at + part * TILE
-                store(work, to, width, transpose(load_square(work, to, width)))
+def _write_gradient_dz(unit, k, blocks, start, steps, work):
+    """b_dz from the dz of ``steps`` blocks of steps from ``start`` on; largest sizes become zero.
 
-
-@subkernel
-def _add_gradient(unit, k, pairs, count, work, partial, start):
-    """partial (count, gates units) += a_inputs b_dz"""
-    align_stack()
-    first, width, gates = layer_of(unit.layers[0, k]), lanes(work), unit.cell.gates
-    gates_tile, _, _ = gates_of(unit.cell, work)
-    columns = gates * first.units
-    for j in range(0, first.units, width):
-        dz = unit.b_dz + j // width * pairs * gates * PARTS * TILE
-        for m in range(0, count, amx.TILE_ROWS):
-            place = start + m * columns + j * gates
-            inputs = unit.a_inputs + m // amx.TILE_ROWS * pairs * PARTS * TILE
-            read_sums(gates_tile, partial, place, columns)
-            add_blocks(gates_tile, pairs, work, inputs, work, dz)
-            write_sums(gates_tile, partial, place, columns)
-
-
-@subkernel
-def group_backward(unit, k, blocks, seq_len, packed, work, partial, dh, dc, dy, dy_given):
-    """Pull gradients back through layer ``k`` for a group, as ``layer_backward`` does.
-
-    ``dh``, ``dc`` and ``dy`` are the places of the first block.
+    Beyond the newest step, and for blocks of rows that are not there, dz is zero.
     """
     align_stack()
-    cell, first = unit.cell, layer_of(unit.layers[0, k])
-    width, units, gates = lanes(work), first.units, cell.gates
-    gates_tile, _, _ = gates_of(cell, work)
-    columns = gates * units
+    layer, width, gates = layer_of(unit.layers[0, k]), lanes(work), unit.cell.gates
+    columns, row, size = gates * layer.units, gates * width, operand_size(steps)
+    for n in range(0, columns, width):
+        operand, largest = unit.b_dz + n // width * size, unit.dz_sizes + n
+        write_scales(work, operand, load(work, largest, 0, 1, 1))
+        store(work, largest, 0, zeros(work, 1, 1))
+        if blocks < GROUP:
+            work[operand + HEAD : operand + size] = 0
+    for j in range(0, layer.units, width):
+        for block in range(steps):
+            z = layer.z + ((start + STEPS * block) * layer.units + j) * ROWS * gates
+            for b in range(blocks):
+                for r in range(ROWS):
+                    for gate in range(gates):
+                        operand = unit.b_dz + (j // width * gates + gate) * size
+                        scale = load(work, operand, 0, 1, 1)
+                        at = z + b * unit.block + r * row + gate * width
+                        write_row(work, operand, block, b * ROWS + r, scale, at, ROWS * columns)
+
+
+@subkernel
+def _write_gradient_inputs(unit, blocks, source, distance, count, start, steps, work):
+    """a_inputs from ``count`` columns in ``steps`` blocks of steps from ``start`` on.
+
+    Row 0 of step 0 begins at ``source``, the next row ``distance`` numbers further on. What is
+    beyond the newest step is multiplied with zeros.
+    """
+    align_stack()
+    width, step = lanes(work), ROWS * distance
+    for j in range(0, count, width):
+        operand, largest = unit.a_inputs + j // width * operand_size(steps), zeros(work, ROWS, 1)
+        first = source + start * step + j
+        for b in range(blocks):
+            for t in range(STEPS * steps):
+                rows = load(work, first + b * unit.block + t * step, distance, ROWS, 1)
+                largest = larger_size(largest, rows)
+        largest = largest_of_tile(largest)
+        write_scales(work, operand, largest)
+        scale = scale_of(largest)
+        for block in range(steps):
+            for b in range(blocks):
+                for r in range(ROWS):
+                    at = first + b * unit.block + STEPS * block * step + r * distance
+                    write_row(work, operand, block, b * ROWS + r, scale, at, step)
+            transpose_block(work, operand, block)
+
+
+@subkernel
+def _add_gradient(
+    unit, k, blocks, source, distance, count, start, steps, work, partial, partial_at
+):
+    """partial (count, gates units) += a_inputs b_dz; see ``_write_gradient_inputs``."""
+    align_stack()
+    _write_gradient_inputs(unit, blocks, source, distance, count, start, steps, work)
+    width, columns = lanes(work), unit.cell.gates * layer_of(unit.layers[0, k]).units
+    for n in range(0, columns, width):
+        dz = unit.b_dz + n // width * operand_size(steps)
+        for m in range(0, count, TILE_ROWS):
+            inputs = unit.a_inputs + m // width * operand_size(steps)
+            multiply(steps, work, inputs, work, dz, work, unit.products)
+            for row in range(0, TILE_ROWS, ROWS):
+                at = partial_at + (m + row) * columns + n
+                acc = load(partial, at, columns, ROWS, 1)
+                acc = acc + product(work, unit.products, row, inputs, work, dz)
+                store(partial, at, columns, acc)
+
+
+@inlined
+def group_backward(plan, k, blocks, packed, work, partial, dy_given):
+    """Pull gradients back through layer ``k`` for a group, as ``layers_backward`` does."""
+    align_stack()
+    unit, cell, first = plan.unit, plan.cell, layer_of(plan.unit.layers[0, k])
+    width, units, dh, dc, dy = lanes(work), first.units, plan.dh, plan.dc, plan.dy
     inputs = -(-first.below // width) * width
-    for stop in range(seq_len, 0, -unit.steps_at_once):
-        start = max(0, stop - unit.steps_at_once)
+    for b in range(blocks):
+        by = b * unit.block
+        if dy_given:
+            work[dh + by : dh + by + ROWS * units] = 0
+        work[dc + by : dc + by + ROWS * units] = 0
+    stop = plan.seq_len
+    while stop > 0:
+        start = (stop - 1) // unit.steps_at_once * unit.steps_at_once
         for t in range(stop - 1, start - 1, -1):
             for b in range(blocks):
                 layer, by = layer_of(unit.layers[b, k]), b * unit.block
                 dy_t = dy + by + t * ROWS * units if dy_given else -1
                 for j in range(0, units, width):
                     step_backward(cell, layer, t, j, packed, work, dh + by, dc + by, dy_t)
-                    z = layer.z + (t * units + j) * gates * ROWS
-                    for gate in range(gates):
-                        dz = load(work, z + gate * width, gates * width, ROWS, 1)
-                        write_a(work, unit.a_dz, b * ROWS, j * gates + gate * width, dz)
-            w = first.w_back_h_parts
-            _add_dz_product(unit, columns, blocks, packed, w, work, units, dh)
+            _write_dz(unit, k, blocks, t, work)
+            w = first.w_back_h_digits
+            _add_dz_product(unit, units // width, blocks, packed, w, work, units, dh)
             if inputs:
-                dx, w = dy + t * ROWS * inputs, first.w_back_x_parts
+                dx, w = dy + t * ROWS * inputs, first.w_back_x_digits
                 for b in range(blocks):
                     work[dx + b * unit.block : dx + b * unit.block + ROWS * inputs] = 0
-                _add_dz_product(unit, columns, blocks, packed, w, work, inputs, dx)
+                _add_dz_product(unit, units // width, blocks, packed, w, work, inputs, dx)
 
-        pairs = (stop - start + 1) // 2
-        _write_dz(unit, k, blocks, start, stop, work)
-        if inputs:
-            _write_inputs(unit, k, blocks, start, stop, True, work)
-            _add_gradient(unit, k, pairs, first.below, work, partial, first.partial_below)
-        _write_inputs(unit, k, blocks, start, stop, False, work)
-        _add_gradient(unit, k, pairs, first.own, work, partial, first.partial_own)
-        for b in range(blocks):
-            layer = layer_of(unit.layers[b, k])
-            add_weight_gradient(
-                gates_tile, cell, units, work, layer.tape + layer.first_x, layer.row, layer.x,
-                layer.z, start, stop, partial, layer.partial_x
-            )  # fmt: skip
-
-
-# a network
-
-
-@subkernel
-def _block(unit, b, work):
-    """The part of ``work`` that belongs to a block."""
-    return work[b * unit.block : (b + 1) * unit.block]
-
-
-@subkernel
-def train_group(plan, windows, first, valid, step, weight, buffers, work, partial):
-    """Take windows ``first`` to ``first + valid`` - 1 forward and back; return their losses."""
-    unit, packed, top = plan.unit, buffers.packed, len(plan.layers) - 1
-    blocks = -(-valid // ROWS)
-    for b in range(blocks):
-        reset_states(plan, _block(unit, b, work))
-        rows = min(ROWS, valid - b * ROWS)
-        gather(plan, windows, first + b * ROWS, rows, _block(unit, b, work))
-    for k in range(top + 1):
-        group_forward(unit, k, blocks, plan.seq_len, packed, work, step.tape)
-
-    total = 0.0
-    for b in range(blocks):
-        own, at, rows = _block(unit, b, work), first + b * ROWS, min(ROWS, valid - b * ROWS)
-        block_head(plan, buffers.params, windows, at, rows, own)
-        total += block_loss(plan, windows, at, rows, step.loss, step.huber_delta, weight, own)
-        block_head_backward(plan, packed, windows, at, rows, own, partial)
-
-    for k in range(top, -1, -1):
-        for b in range(blocks):
-            own, n = _block(unit, b, work), ROWS * layer_at(plan, k).units
-            if k < top:
-                own[plan.dh : plan.dh + n] = 0
-            own[plan.dc : plan.dc + n] = 0
-        group_backward(
-            unit, k, blocks, plan.seq_len, packed, work, partial,
-            plan.dh, plan.dc, plan.dy, k < top
-        )  # fmt: skip
-    return total
+        steps = -(-(stop - start) // STEPS)
+        _write_gradient_dz(unit, k, blocks, start, steps, work)
+        below, count, at = first.tape_below, first.below, first.partial_below
+        _add_gradient(
+            unit, k, blocks, below, first.row_below, count, start, steps, work, partial, at
+        )
+        x, count, at = first.tape + first.first_x, first.x, first.partial_x
+        _add_gradient(unit, k, blocks, x, first.row, count, start, steps, work, partial, at)
+        h, count, at = first.tape + first.h, first.own, first.partial_own
+        _add_gradient(unit, k, blocks, h, first.row, count, start, steps, work, partial, at)
+        stop = start

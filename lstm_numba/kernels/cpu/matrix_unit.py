@@ -1,18 +1,22 @@
-"""What training on the matrix unit adds to a plan: when it pays, and where its operands lie.
+"""What the matrix unit adds to a plan: when it is used, and where its operands lie.
 
 A *group* of blocks, as many as fill the rows of a register, goes through time together. Each block
-has a place of its own in ``work``, ``block`` numbers apart; behind them, for all of the group:
+has a place of its own in ``work``, ``block`` numbers apart; behind them, for all of the group,
+operands and sums of products as ``six_products.py`` describes them:
 
-sums      (16 rows, gates, lanes)    products of a step with all gates of one vector of units
-a_h       what comes from below, then h: an operand as ``six_products.py`` describes it
-a_dz      dz of a step
-a_inputs  (units / 16, ...)    for the weight gradients: what comes from below, or h
-b_dz      (units / lanes, ...)    and dz; both are summed over rows and pairs of steps
+sizes     (16 rows, lanes)           the largest sizes so far, for scales
+products  (gates, ...)               sums of the products of a step, of one vector of units
+sums      (16 rows, gates, lanes)    the same as floats
+a_h       what comes from below, then h
+a_dz      dz of a step; four gates of a unit are summed over side by side
+dz_sizes  (gates units,)             the largest sizes of dz in some steps, for the scales of b_dz
+a_inputs  (columns / lanes, ...)         for the weight gradients: what comes from below, x or h
+b_dz      (units / lanes, gates, ...)    and dz; both are summed over rows, and STEPS steps a block
 
 In ``packed``, of each layer:
 
-w_parts       (units / lanes, ...)    the weights of what comes from below, then those of h
-w_back_parts  (panels, ...)    their transposes, in the panels of ``w_back``
+w_digits       (units / lanes, gates, ...)    the weights of what comes from below, then those of h
+w_back_digits  (columns / lanes, ...)         their transposes
 """
 
 from typing import Any, NamedTuple
@@ -21,63 +25,64 @@ import numpy as np
 
 from ..tile import ROWS
 from . import amx
-from .cell import BeforeStep
-from .six_products import PARTS, TILE, blocks_of
+from .six_products import SUMS, TILE, K, blocks_of, operand_size
 
 GROUP = amx.TILE_ROWS // ROWS  # blocks
 GROUP_ROWS = amx.TILE_ROWS
-FEWEST_UNITS = 96
+STEPS = K // GROUP_ROWS
 
-# Numbers of dz that a pass over the weight gradients finds in the second-level cache, in parts.
-_DZ_NUMBERS = 1 << 16
+# With fewer units the time goes into activations, which gain nothing, and into the digits. With
+# more, sums of 4 hidden_size products of digits, three at a time, may not fit 32 bits.
+FEWEST_UNITS, MOST_UNITS = 48, 8192
+
+# Blocks of steps after which the weight gradients are taken: enough to pay for reading and writing
+# the sums so far, few enough for dz to be in the second-level cache still.
+_STEP_BLOCKS = 5
 
 
 class NoUnit(NamedTuple):
-    """Training on the vector units alone."""
+    """The vector units alone."""
 
     unused: int = 0
 
 
 class MatrixUnit(NamedTuple):
-    """Training with the matrix unit; see the module's docstring."""
+    """The matrix unit; see the module's docstring."""
 
     cell: Any
     layers: np.ndarray  # (GROUP, layers, fields of Layer): where they lie for each block
     block: int  # numbers of ``work`` from one block to the next
+    sizes: int
+    products: int
     sums: int
     a_h: int
     a_dz: int
+    dz_sizes: int
     a_inputs: int
     b_dz: int
     steps_at_once: int
 
 
-def trains_on_unit(network, lanes, batch_size):
-    """Return whether batches of a network are trained on the matrix unit.
-
-    With fewer units the time goes into activations, which gain nothing, and into the parts; at 64
-    units a step would be 1.05 times as fast, less than the compilation of more kernels is worth.
-    """
+def runs_on_unit(network, lanes):
+    """Return whether a network runs on the matrix unit."""
     return (
         lanes == amx.TILE_ROWS
         and network.cell == "lstm"
         and not network.stateful
-        and network.hidden_size >= FEWEST_UNITS
-        and batch_size >= amx.TILE_ROWS
+        and FEWEST_UNITS <= network.hidden_size <= MOST_UNITS
         and amx.available()
     )
 
 
-def place_parts(cell, places, layer):
-    """Lay out the weights of a layer as operands."""
-    columns, part = cell.gates * layer.units, PARTS * TILE
-    vectors, back = layer.units // places.lanes, blocks_of(columns)
-    take = places.packed.take
-    inputs = blocks_of(layer.below) + blocks_of(layer.own)
+def place_digits(cell, places, layer):
+    """Lay out the weights of a layer: those of x and its bias for the vector units, others not."""
+    vectors, take = layer.units // places.lanes, places.packed.take
+    inputs, back = blocks_of(layer.below) + blocks_of(layer.own), operand_size(vectors)
     return layer._replace(
-        w_parts=take(vectors * inputs * cell.gates * part),
-        w_back_h_parts=take(vectors * back * part),
-        w_back_x_parts=take(-(-layer.below // places.lanes) * back * part),
+        w=take(layer.x * cell.gates * layer.units),
+        w_digits=take(vectors * cell.gates * operand_size(inputs)),
+        w_back_h_digits=take(vectors * back),
+        w_back_x_digits=take(-(-layer.below // places.lanes) * back),
     )
 
 
@@ -87,18 +92,21 @@ def make_matrix_unit(cell, layers, seq_len, work):
     units = layers[0].units
     vectors = units // amx.TILE_ROWS
     work.take((GROUP - 1) * block)
-    step_pair = PARTS * TILE * vectors
-    pairs = max(1, min(_DZ_NUMBERS // (cell.gates * step_pair), (seq_len + 1) // 2))
+    step_blocks = min(_STEP_BLOCKS, -(-seq_len // STEPS))
+    columns = max(max(layer.units, layer.x) for layer in layers)
     unit = MatrixUnit(
-        cell=cell._replace(products=BeforeStep()),
+        cell=cell,
         layers=None,
         block=block,
+        sizes=work.take(TILE),
+        products=work.take(cell.gates * SUMS),
         sums=work.take(cell.gates * TILE),
-        a_h=work.take(2 * blocks_of(units) * PARTS * TILE),
-        a_dz=work.take(blocks_of(cell.gates * units) * PARTS * TILE),
-        a_inputs=work.take(pairs * step_pair),
-        b_dz=work.take(pairs * step_pair * cell.gates),
-        steps_at_once=2 * pairs,
+        a_h=work.take(operand_size(2 * blocks_of(units))),
+        a_dz=work.take(operand_size(vectors)),
+        dz_sizes=work.take(cell.gates * units),
+        a_inputs=work.take(-(-columns // amx.TILE_ROWS) * operand_size(step_blocks)),
+        b_dz=work.take(cell.gates * vectors * operand_size(step_blocks)),
+        steps_at_once=STEPS * step_blocks,
     )
     tables = [[_shifted(unit, layer, b) for layer in layers] for b in range(GROUP)]
     return unit._replace(layers=np.array(tables, dtype=np.int64))

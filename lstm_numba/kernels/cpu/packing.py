@@ -2,12 +2,12 @@
 
 from numba.extending import overload, register_jitable
 
-from ..jit import subkernel
+from ..jit import inlined, subkernel
 from ..tile import lanes, load, store
 from .cell import ONE_GATE, CoupledLSTM, Gates, GRUResetBefore, PeepholeLSTM, Plain
 from .gru_reset_before import CANDIDATE, RESET_UPDATE
 from .matrix_unit import NoUnit
-from .packing_parts import pack_parts
+from .packing_digits import pack_digits, pack_digits_transposed
 from .plan import layer_at
 from .stack import align_stack
 from .transpose import load_square, transpose
@@ -168,25 +168,32 @@ def _pack_head(plan, params, packed, part, parts):
                 packed[place + lane] = params[source] if j < plan.hidden else 0
 
 
-def pack_for_unit(unit, layer, packed, part, parts):
-    """Pack the weights of a layer for the matrix unit, if it is used."""
+def pack_for(unit, cell, layer, params, packed, part, parts):
+    """Pack the weights of a layer for what multiplies them, the matrix unit or the vector units."""
 
 
-@overload(pack_for_unit, jit_options={"forceinline": True})
-def _pack_for_unit(unit, layer, packed, part, parts):
-    def nothing(unit, layer, packed, part, parts):
-        pass
+@overload(pack_for, jit_options={"forceinline": True})
+def _pack_for(unit, cell, layer, params, packed, part, parts):
+    def vector_units(unit, cell, layer, params, packed, part, parts):
+        pack_layer(cell, layer, params, packed, part, parts)
 
-    def on_unit(unit, layer, packed, part, parts):
-        pack_parts(unit.cell, layer, packed, part, parts)
+    def matrix_unit(unit, cell, layer, params, packed, part, parts):
+        gates, hidden = Gates(cell.gates, cell.slots, 0, cell.gates), layer.hidden
+        below, x = layer.params, layer.params + layer.below * cell.gates * hidden
+        h = x + layer.x * cell.gates * hidden
+        _pack_forward(gates, hidden, layer.x, 0, 0, params, x, packed, layer.w, part, parts)
+        pack_digits(layer, params, packed, part, parts)
+        to = layer.w_back_h_digits
+        pack_digits_transposed(layer, params, h, layer.own, packed, to, part, parts)
+        to = layer.w_back_x_digits
+        pack_digits_transposed(layer, params, below, layer.below, packed, to, part, parts)
 
-    return nothing if unit.instance_class is NoUnit else on_unit
+    return vector_units if unit.instance_class is NoUnit else matrix_unit
 
 
-@subkernel
+@inlined
 def pack_weights(plan, params, packed, part, parts):
     """Do one of ``parts`` parts of the packing of a network."""
     for k in range(len(plan.layers)):
-        pack_layer(plan.cell, layer_at(plan, k), params, packed, part, parts)
-        pack_for_unit(plan.unit, layer_at(plan, k), packed, part, parts)
+        pack_for(plan.unit, plan.cell, layer_at(plan, k), params, packed, part, parts)
     _pack_head(plan, params, packed, part, parts)

@@ -28,8 +28,8 @@ import numpy as np
 
 from ..jit import subkernel
 from ..tile import ROWS, VECTOR_BYTES
-from .cell import CELLS, CoupledLSTM, GRUResetBefore, PeepholeLSTM
-from .matrix_unit import GROUP_ROWS, NoUnit, make_matrix_unit, place_parts, trains_on_unit
+from .cell import CELLS, BeforeStep, CoupledLSTM, GRUResetBefore, PeepholeLSTM
+from .matrix_unit import GROUP_ROWS, STEPS, NoUnit, make_matrix_unit, place_digits, runs_on_unit
 
 
 class Layer(NamedTuple):
@@ -56,9 +56,9 @@ class Layer(NamedTuple):
     partial_below: int
     partial_x: int
     partial_own: int
-    w_parts: int  # for the matrix unit, see ``matrix_unit.py``
-    w_back_h_parts: int
-    w_back_x_parts: int
+    w_digits: int  # for the matrix unit, see ``matrix_unit.py``
+    w_back_h_digits: int
+    w_back_x_digits: int
     sums: int
 
 
@@ -156,7 +156,7 @@ def steps_at_once(cell, units, lanes):
 
 
 def make_layer(cell, places, seq_len, features, hidden, outs, params, below=0, tape_below=(0, 0)):
-    """Lay out one layer; return it, and where the parameters of the next begin.
+    """Lay out one layer but its weights; return it, and where the parameters of the next begin.
 
     Parameters
     ----------
@@ -172,7 +172,6 @@ def make_layer(cell, places, seq_len, features, hidden, outs, params, below=0, t
     # The bias of an x apart is the same 1, before h, as that of h.
     x, own = (features + 1, 0) if cell.x_apart else (0, features)
     own += cell.h_bias + outs
-    rows = below + x + own
     layer = Layer(
         below=below,
         x=x,
@@ -187,21 +186,32 @@ def make_layer(cell, places, seq_len, features, hidden, outs, params, below=0, t
         tape_below=tape_below[0],
         row_below=tape_below[1],
         c=work.take((seq_len + 1) * ROWS * units),
-        z=work.take(seq_len * ROWS * cell.slots * units),
-        w=places.packed.take(rows * columns),
-        w_back_h=places.packed.take(columns * outs_up),
-        w_back_x=places.packed.take(columns * round_up(below, lanes)),
+        # The matrix unit reads whole blocks of steps.
+        z=work.take(round_up(seq_len, STEPS) * ROWS * cell.slots * units),
+        w=0,
+        w_back_h=0,
+        w_back_x=0,
         params=params,
         # The vector units add ROWS rows at once, the matrix unit as many as a vector has lanes.
         partial_below=partial.take(round_up(round_up(below, lanes), ROWS) * columns),
-        partial_x=partial.take(round_up(x, ROWS) * columns),
+        partial_x=partial.take(round_up(round_up(x, lanes), ROWS) * columns),
         partial_own=partial.take(round_up(round_up(own, lanes), ROWS) * columns),
-        w_parts=0,
-        w_back_h_parts=0,
-        w_back_x_parts=0,
+        w_digits=0,
+        w_back_h_digits=0,
+        w_back_x_digits=0,
         sums=0,
     )
-    return layer, params + rows * cell.gates * hidden
+    return layer, params + (below + x + own) * cell.gates * hidden
+
+
+def place_weights(cell, places, layer):
+    """Lay out the weights of a layer in ``packed``."""
+    take, columns, outs = places.packed.take, cell.gates * layer.units, layer.row - layer.h
+    return layer._replace(
+        w=take((layer.below + layer.x + layer.own) * columns),
+        w_back_h=take(columns * outs),
+        w_back_x=take(columns * round_up(layer.below, places.lanes)),
+    )
 
 
 def place_cell(cell, places, seq_len, layer, params):
@@ -226,16 +236,14 @@ def place_cell(cell, places, seq_len, layer, params):
     return cell, params
 
 
-def make_plan(network, lanes, batch_size=0):
-    """Return the ``Plan`` of a network, for vectors of ``lanes`` numbers.
-
-    It may be trained on batches of ``batch_size``, which decides about the matrix unit.
-    """
-    cell = CELLS[network.cell]
-    on_unit = trains_on_unit(network, lanes, batch_size)
+def make_plan(network, lanes):
+    """Return the ``Plan`` of a network, for vectors of ``lanes`` numbers."""
+    cell, place = CELLS[network.cell], place_weights
+    on_unit = runs_on_unit(network, lanes)
     if on_unit:
         # The unit multiplies h: x and its bias stand apart.
-        cell = cell._replace(x_apart=1, h_bias=0)
+        cell = cell._replace(x_apart=1, h_bias=0, products=BeforeStep())
+        place = place_digits
     hidden, seq_len, horizon = network.hidden_size, network.seq_len, network.horizon
     units, steps = round_up(hidden, lanes), round_up(horizon, lanes)
     outputs = horizon * network.targets
@@ -253,7 +261,7 @@ def make_plan(network, lanes, batch_size=0):
         layer, params = make_layer(
             cell, places, seq_len, features, hidden, hidden, params, below, tape_below
         )
-        layers.append(place_parts(cell, places, layer) if on_unit else layer)
+        layers.append(place(cell, places, layer))
 
     head = params
     skip = head + (1 + hidden) * outputs

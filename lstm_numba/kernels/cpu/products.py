@@ -62,7 +62,7 @@ def add_given_product(acc, gates, layer, t, j, packed, work):
     """As ``add_layer_product``, but only x[t] and 1 are multiplied here, the rest is given."""
     width = lanes(work)
     x = layer.tape + t * ROWS * layer.row + layer.first_x
-    w = layer.w + gates * (j * (layer.below + layer.x + layer.own) + width * layer.below)
+    w = layer.w + gates * j * layer.x
     acc = acc + load_like(acc, work, layer.sums, gates * width)
     return add_product(acc, work, x, layer.row, 1, layer.x, packed, w, gates * width)
 

@@ -16,7 +16,7 @@ from .cell import Staged
 from .gradients import add_chunks, unpack_layer
 from .moves import add, copy
 from .packing import pack_layer
-from .plan import Layer, Places, make_layer, place_cell, round_up, steps_at_once
+from .plan import Layer, Places, make_layer, place_cell, place_weights, round_up, steps_at_once
 from .recurrent import clear_row, layer_backward, layer_forward
 from .stage import h_of_step, output_of_step, set_mask
 from .subnormals import flush_subnormals, restore_subnormals
@@ -56,6 +56,7 @@ def make_sequence_plan(cell, staged, seq_len, features, hidden, proj_size, param
     # The products with x read whole groups of ROWS inputs.
     x = work.take(seq_len * ROWS * inputs + ROWS)
     layer, end = make_layer(cell, places, seq_len, 0, hidden, outs, params, features, (x, inputs))
+    layer = place_weights(cell, places, layer)
     cell, end = place_cell(cell, places, seq_len, layer, end)
     if staged:
         p = 1 if proj_size else 0

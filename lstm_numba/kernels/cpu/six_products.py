@@ -1,35 +1,43 @@
-"""float32 products on the matrix unit: six products of bfloat16 parts.
+"""float32 products on the matrix unit: six products of digits.
 
-With x = x1 + x2 + x3 and w = w1 + w2 + w3 (see ``bfloat16.py``; part k is 2^-8k of the whole)
+With x = d1 2^8 + d2 + d3 2^-8 and w = e1 2^8 + e2 + e3 2^-8, each times its worth (``digits.py``)
 
-    x w  =  x3 w1 + x2 w2 + x1 w3  +  x2 w1 + x1 w2  +  x1 w1
+    x w  =  2^16 d1 e1  +  2^8 (d1 e2 + d2 e1)  +  d1 e3 + d2 e2 + d3 e1
 
-up to terms of 2^-24 of it, the precision of float32; the sums are float32 anyway. Henry, Tang &
-Heinecke (2019), "Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision
-Computations". The unit is sixteen times as fast as the vector units, so six products are still
-faster than one.
+up to terms of 2^-24 of the largest products, the precision of float32. The three sums, one for each
+power of two, are integers and exact: a product has the same bits whatever else is multiplied along
+with it. The unit is 32 times as fast as the vector units, so six products are still faster than
+one. Ootomo, Ozaki & Yokota (2024), "DGEMM on Integer Matrix Multiplication Unit".
 
-Operands of a product of m rows with n columns lie in memory as the registers read them, each a
-*tile* of 256 float32 numbers, in blocks of K = 32 of what is summed over::
+Operands lie in memory as the registers read them, each a *tile* of 16 rows x 64 bytes, in blocks of
+K = 64 of what is summed over, behind the scales of 16 rows or columns and what a unit of their
+digits is worth::
 
-    a    (blocks, parts, 16 rows, 32)                bfloat16
-    b    (blocks, parts, n tiles, 16, 16 columns, 2)  bfloat16; the last two: k and k + 1
+    a     scales, worths, (blocks, digits, 16 rows, 64)         of a product with 16 rows
+    b     scales, worths, (blocks, digits, 16, 16 columns, 4)   and 16 columns
+    sums  (3, 16 rows, 16 columns)                              integers
 
-The sum may be taken in any order as long as both operands keep to it: see ``group.py``.
+The last four of b are numbers that are summed over. The sum may be taken in any order as long as
+both operands keep to it: see ``group.py``.
 """
 
-from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic, register_jitable
 
-from ..tile import lanes, load, store
+from ..jit import subkernel
+from ..tile import ROWS, lanes, load, outer_add, store, zeros
 from . import amx
-from .bfloat16 import pair, store_narrow, three_parts
+from .digits import larger_size, scale_of, value, worth_of, write_digits
+from .transpose import load_square, transpose
 
-K = 32  # numbers that one block sums over
-PARTS = 3
-COLUMNS = 16  # of a tile of sums
-TILE = amx.TILE_ROWS * COLUMNS  # float32 numbers that a tile takes
+K = 4 * amx.TILE_ROWS  # numbers that one block sums over
+DIGITS = 3
+TILE = amx.TILE_ROWS * amx.TILE_BYTES // 4  # float32 numbers that a tile takes
+BLOCK = DIGITS * TILE
+SUMS = 3 * TILE
+HEAD = 2 * amx.TILE_ROWS  # scales and worths
+
+_SUMS, _OF_A, _OF_B = 0, 3, 6  # registers: three, three and two
 
 
 @register_jitable(forceinline=True)
@@ -38,44 +46,75 @@ def blocks_of(n):
     return -(-n // K)
 
 
-@register_jitable(forceinline=True)
-def write_a(array, a, row, k, x):
-    """Write a tile of floats, one vector wide: of rows ``row``, ... numbers ``k``, ... to sum over.
+# operands
 
-    A vector is half a block of K.
+
+@register_jitable(forceinline=True)
+def operand_size(blocks):
+    """Return how many numbers an operand takes."""
+    return HEAD + blocks * BLOCK
+
+
+@register_jitable(forceinline=True)
+def write_scales(array, operand, largest):
+    """Write the scales of an operand, from the largest size in each row or column."""
+    store(array, operand, 0, scale_of(largest))
+    store(array, operand + lanes(array), 0, worth_of(largest))
+
+
+@register_jitable(forceinline=True)
+def write_four(array, operand, block, row, scale, x0, x1, x2, x3):
+    """Write a row of a block from four vectors of floats.
+
+    As row of an operand a: of the block's numbers to be summed over, the first sixteen, the next
+    sixteen, ...; number k of each stands beside k of the others. As row of an operand b: four
+    numbers for each column.
     """
-    at = a + k // K * PARTS * TILE + row * (K // 2) + k % K // 2
-    x1, x2, x3 = three_parts(x)
-    store_narrow(array, at, K // 2, x1)
-    store_narrow(array, at + TILE, K // 2, x2)
-    store_narrow(array, at + 2 * TILE, K // 2, x3)
+    at = operand + HEAD + block * BLOCK + row * lanes(array)
+    write_digits(array, at, TILE, scale, x0, x1, x2, x3)
 
 
 @register_jitable(forceinline=True)
-def write_pairs(array, at, part, even, odd):
-    """Write two tiles of floats as pairs; those of the next part stand ``part`` further on."""
-    even1, even2, even3 = three_parts(even)
-    odd1, odd2, odd3 = three_parts(odd)
+def write_row(array, operand, block, row, scale, source, distance):
+    """Write a row of a block from four vectors of the same array, as ``write_four``."""
+    x0, x1 = load(array, source, 0, 1, 1), load(array, source + distance, 0, 1, 1)
+    x2 = load(array, source + 2 * distance, 0, 1, 1)
+    x3 = load(array, source + 3 * distance, 0, 1, 1)
+    write_four(array, operand, block, row, scale, x0, x1, x2, x3)
+
+
+@subkernel
+def _transpose_tile(array, at):
+    """Rows for columns."""
     width = lanes(array)
-    store(array, at, width, pair(even1, odd1))
-    store(array, at + part, width, pair(even2, odd2))
-    store(array, at + 2 * part, width, pair(even3, odd3))
+    store(array, at, width, transpose(load_square(array, at, width)))
 
 
 @register_jitable(forceinline=True)
-def pack_b(packed, source, count, tiles, b):
-    """Write ``count`` rows of ``tiles`` vectors each; what the last block lacks is left as it is.
+def transpose_block(array, operand, block):
+    """From an operand b to an operand a, or back."""
+    for digit in range(DIGITS):
+        _transpose_tile(array, operand + HEAD + block * BLOCK + digit * TILE)
 
-    An odd row has the one behind it for a partner: a must be zero there.
-    """
-    width = lanes(packed)
-    step = tiles * width
-    for k in range(0, count, 2):
-        at = b + k // K * PARTS * tiles * TILE + k % K // 2 * width
-        for tile in range(tiles):
-            even = load(packed, source + k * step + tile * width, 0, 1, 1)
-            odd = load(packed, source + (k + 1) * step + tile * width, 0, 1, 1)
-            write_pairs(packed, at + tile * TILE, tiles * TILE, even, odd)
+
+@register_jitable(forceinline=True)
+def largest_of_columns(array, at, rows):
+    """Return the largest size in each column of ``rows`` vectors that lie side by side."""
+    width = lanes(array)
+    largest = zeros(array, 1, 1)
+    for row in range(rows):
+        largest = larger_size(largest, load(array, at + row * width, 0, 1, 1))
+    return largest
+
+
+@register_jitable(forceinline=True)
+def largest_of_rows(array, at):
+    """Return the largest size in each row of a tile in memory, which is transposed."""
+    _transpose_tile(array, at)
+    return largest_of_columns(array, at, lanes(array))
+
+
+# products
 
 
 def _place(context, builder, array_type, array, start, offset=0):
@@ -84,74 +123,67 @@ def _place(context, builder, array_type, array, start, offset=0):
 
 
 @intrinsic
-def clear_sums(typing_context, like):
-    """Set the sums to zero: of as many tiles, 16 rows x 16 columns, as ``like`` has vectors."""
-
+def _clear_sums(typing_context):
     def codegen(context, builder, signature, args):
-        for c in range(like.vectors):
-            amx.clear(builder, c)
+        for power in range(3):
+            amx.clear(builder, _SUMS + power)
         return context.get_dummy_value()
 
-    return types.void(like), codegen
-
-
-def _transfer(emit):
-    @intrinsic
-    def move(typing_context, like, array, start, distance):
-        def codegen(context, builder, signature, args):
-            n_bytes = builder.mul(args[3], args[3].type(4))
-            for c in range(like.vectors):
-                place = _place(context, builder, array, *args[1:3], c * COLUMNS)
-                emit(builder, c, place, n_bytes)
-            return context.get_dummy_value()
-
-        return types.void(like, array, types.intp, types.intp), codegen
-
-    return move
-
-
-read_sums = _transfer(amx.read)
-read_sums.__doc__ = "Read the sums, row r from ``start + r distance`` on."
-write_sums = _transfer(amx.write)
-write_sums.__doc__ = "Write the sums, row r from ``start + r distance`` on."
+    return types.void(), codegen
 
 
 @intrinsic
-def _add_block(typing_context, like, a_array, a, b_array, b):
-    """sums += a b, for one block of K.
+def _write_sums(typing_context, array, start):
+    def codegen(context, builder, signature, args):
+        row = args[1].type(amx.TILE_BYTES)
+        for power in range(3):
+            place = _place(context, builder, array, *args, power * TILE)
+            amx.write(builder, _SUMS + power, place, row)
+        return context.get_dummy_value()
 
-    Registers: sums 0 to 3, the parts of a 4 to 6, a part of b 7. Each part of b is used for all its
-    products at once: b comes from the second-level cache.
-    """
-    of_a, of_b = 4, 4 + PARTS
+    return types.void(array, types.intp), codegen
+
+
+@intrinsic
+def _add_block(typing_context, a_array, a, b_array, b):
+    """sums += a b, for one block of K."""
 
     def codegen(context, builder, signature, args):
-        row = args[2].type(amx.TILE_BYTES)
+        row = args[1].type(amx.TILE_BYTES)
 
-        def read(register, array_type, array, start, tile):
-            place = _place(context, builder, array_type, array, start, tile * TILE)
+        def read(register, array_type, array, start, digit):
+            place = _place(context, builder, array_type, array, start, digit * TILE)
             amx.read(builder, register, place, row)
 
-        for part in range(PARTS):
-            read(of_a + part, a_array, *args[1:3], part)
-        for part in range(PARTS):
-            for c in range(like.vectors):
-                read(of_b, b_array, *args[3:5], part * like.vectors + c)
-                for other in range(PARTS - part):
-                    amx.multiply_add(builder, c, of_a + other, of_b)
+        for digit in range(DIGITS):
+            read(_OF_A + digit, a_array, *args[:2], digit)
+        for digit in range(DIGITS):
+            register = _OF_B + digit % 2
+            read(register, b_array, *args[2:], digit)
+            for other in range(DIGITS - digit):
+                amx.multiply_add(builder, _SUMS + digit + other, _OF_A + other, register)
         return context.get_dummy_value()
 
-    return types.void(like, a_array, types.intp, b_array, types.intp), codegen
-
-
-@intrinsic
-def _vectors(typing_context, like):
-    return types.intp(like), lambda context, builder, signature, args: ir.IntType(64)(like.vectors)
+    return types.void(a_array, types.intp, b_array, types.intp), codegen
 
 
 @register_jitable(forceinline=True)
-def add_blocks(like, blocks, a_array, a, b_array, b):
-    """sums += a b, for consecutive blocks of K; ``like`` has at most four vectors."""
+def multiply(blocks, a_array, a, b_array, b, sums_array, sums):
+    """sums = a b"""
+    _clear_sums()
     for block in range(blocks):
-        at = b + block * PARTS * _vectors(like) * TILE
-        _add_block(like, a_array, a + block * PARTS * TILE, b_array, at)
+        at = HEAD + block * BLOCK
+        _add_block(a_array, a + at, b_array, b + at)
+    _write_sums(sums_array, sums)
+
+
+@register_jitable(forceinline=True)
+def product(array, sums, row, a, b_array, b):
+    """Return the tile of rows ``row``, ... of a product, from the sums of ``multiply``."""
+    width = lanes(array)
+    at = sums + row * width
+    s1 = load(array, at, width, ROWS, 1)
+    s2 = load(array, at + TILE, width, ROWS, 1)
+    s3 = load(array, at + 2 * TILE, width, ROWS, 1)
+    worth = outer_add(zeros(array, ROWS, 1), array, a + width + row, 1, b_array, b + width)
+    return value(s1, s2, s3) * worth

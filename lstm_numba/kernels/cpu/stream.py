@@ -2,11 +2,11 @@
 
 from ..jit import kernel
 from ..tile import ROWS
-from .block import block_forward, reset_states, write_forecast
+from .block import reset_states, write_forecast
 from .head import head_forward
 from .packing import pack_weights
+from .passes import begin_passes, end_passes, forward_layers, forward_pass
 from .plan import layer_at
-from .recurrent import layer_forward
 from .subnormals import flush_subnormals, restore_subnormals
 
 
@@ -35,8 +35,9 @@ def stream_step(plan, params, packed, x, work, out):
     bottom = layer_at(plan, 0)
     for k in range(plan.features):
         work[bottom.tape + bottom.first_x + k] = x[k]
-    for k in range(len(plan.layers)):
-        layer_forward(plan.cell, layer_at(plan, k), 0, 1, packed, work, False)
+    begin_passes(plan.unit)
+    forward_layers(plan.unit, plan, 1, 1, packed, work, False)
+    end_passes(plan.unit)
     head_forward(plan, params, 1, work)
     for k in range(len(plan.layers)):
         layer = layer_at(plan, k)
@@ -53,6 +54,8 @@ def stream_step(plan, params, packed, x, work, out):
 def forecast_window(plan, params, packed, windows, work, out):
     """Forecast the first of ``windows`` with weights that are packed; out (1, horizon, targets)."""
     mode = flush_subnormals()
-    block_forward(plan, params, packed, windows, 0, 1, work, False)
+    begin_passes(plan.unit)
+    forward_pass(plan, params, packed, windows, 0, 1, work, False)
+    end_passes(plan.unit)
     write_forecast(plan, 0, 1, work, out)
     restore_subnormals(mode)

@@ -9,17 +9,21 @@ between.
 from typing import NamedTuple
 
 import numpy as np
-from numba.extending import overload
 
-from ..jit import kernel, subkernel
+from ..jit import inlined, kernel, subkernel
 from ..tile import ROWS, lanes, load, store
 from ..updates import adam, adam_rate
-from .amx import configure, release
-from .block import block_backward, block_forward, block_loss, write_forecast
+from .block import block_head_backward, block_loss, write_forecast
 from .gradients import add_chunks, norm_of_pieces, square_pieces, unpack_gradient
-from .group import train_group
-from .matrix_unit import GROUP_ROWS, NoUnit
 from .packing import pack_weights
+from .passes import (
+    backward_pass,
+    begin_passes,
+    block_of_pass,
+    blocks_together,
+    end_passes,
+    forward_pass,
+)
 from .subnormals import flush_subnormals, restore_subnormals
 from .team import TICKET, atomic_add, atomic_write, meet
 
@@ -71,55 +75,27 @@ class Step(NamedTuple):
     tape: bool  # keep what the backward pass needs
 
 
-def train_rows(unit, plan, windows, start, n, chunk, chunks, step, weight, buffers, work, partial):
-    """Take the rows of one chunk forward and back, by blocks or by groups; return their losses."""
-
-
-@overload(train_rows)
-def _train_rows(unit, plan, windows, start, n, chunk, chunks, step, weight, buffers, work, partial):
-    def by_blocks(
-        unit, plan, windows, start, n, chunk, chunks, step, weight, buffers, work, partial
-    ):
-        blocks = -(-n // ROWS)
-        total = 0.0
-        for block in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            first, valid = start + block * ROWS, min(ROWS, n - block * ROWS)
-            block_forward(
-                plan, buffers.params, buffers.packed, windows, first, valid, work, step.tape
-            )
-            total += block_loss(
-                plan, windows, first, valid, step.loss, step.huber_delta, weight, work
-            )
-            block_backward(plan, buffers.packed, windows, first, valid, work, partial)
-        return total
-
-    def by_groups(
-        unit, plan, windows, start, n, chunk, chunks, step, weight, buffers, work, partial
-    ):
-        groups = -(-n // GROUP_ROWS)
-        total = 0.0
-        configure()
-        for group in range(chunk * groups // chunks, (chunk + 1) * groups // chunks):
-            first, valid = start + group * GROUP_ROWS, min(GROUP_ROWS, n - group * GROUP_ROWS)
-            total += train_group(plan, windows, first, valid, step, weight, buffers, work, partial)
-        release()
-        return total
-
-    return by_blocks if unit.instance_class is NoUnit else by_groups
-
-
-@subkernel
-def _train_chunk(plan, windows, start, n, chunk, chunks, step, buffers, work):
+@inlined
+def train_chunk(plan, windows, start, n, chunk, chunks, step, buffers, work, partial):
     """Take one chunk of a batch of ``n`` windows forward and back; return its sum of losses."""
-    partial = buffers.partials[chunk * plan.n_partial : (chunk + 1) * plan.n_partial]
-    partial[:] = 0
-    weight = 1.0 / (n * plan.horizon * plan.targets)
-    return train_rows(
-        plan.unit, plan, windows, start, n, chunk, chunks, step, weight, buffers, work, partial
-    )
+    packed, rows = buffers.packed, ROWS * blocks_together(plan.unit)
+    passes, weight, total = -(-n // rows), 1.0 / (n * plan.horizon * plan.targets), 0.0
+    begin_passes(plan.unit)
+    for k in range(chunk * passes // chunks, (chunk + 1) * passes // chunks):
+        first, valid = start + k * rows, min(rows, n - k * rows)
+        forward_pass(plan, buffers.params, packed, windows, first, valid, work, step.tape)
+        blocks = -(-valid // ROWS)
+        for b in range(blocks):
+            own, at = block_of_pass(plan.unit, b, work), first + b * ROWS
+            there = min(ROWS, valid - b * ROWS)
+            total += block_loss(plan, windows, at, there, step, weight, own)
+            block_head_backward(plan, packed, windows, at, there, own, partial)
+        backward_pass(plan.unit, plan, blocks, packed, work, partial)
+    end_passes(plan.unit)
+    return total
 
 
-@subkernel
+@inlined
 def sum_gradient(plan, chunks, buffers, rank, size, shared):
     """Put the sum of the gradients of all chunks into ``buffers.gradient``."""
     add_chunks(plan.n_partial, buffers.partials, chunks, rank, size)
@@ -202,8 +178,10 @@ def train_batches(
 
         chunk = atomic_add(shared, TICKET, 1)
         while chunk < chunks:
-            buffers.losses[chunk] = _train_chunk(
-                plan, windows, start, n, chunk, chunks, step, buffers, work
+            partial = buffers.partials[chunk * plan.n_partial : (chunk + 1) * plan.n_partial]
+            partial[:] = 0
+            buffers.losses[chunk] = train_chunk(
+                plan, windows, start, n, chunk, chunks, step, buffers, work, partial
             )
             chunk = atomic_add(shared, TICKET, 1)
         meet(shared, size)
@@ -228,16 +206,20 @@ def infer(plan, windows, step, losses, out, buffers, rank, size, shared):
     out : (windows or 0, horizon, targets)      out: forecasts in the units of the inputs
     """
     mode = flush_subnormals()
-    n, work = len(windows.starts), buffers.work[rank]
+    work = buffers.work[rank]
     pack_weights(plan, buffers.params, buffers.packed, rank, size)
     meet(shared, size)
-    for block in range(rank, -(-n // ROWS), size):
-        row, valid = block * ROWS, min(ROWS, n - block * ROWS)
-        block_forward(plan, buffers.params, buffers.packed, windows, row, valid, work, step.tape)
-        if len(out) > 0:
-            write_forecast(plan, row, valid, work, out)
-        if len(losses) > 0:
-            losses[block] = block_loss(
-                plan, windows, row, valid, step.loss, step.huber_delta, 0.0, work
-            )
+    n, rows = len(windows.starts), ROWS * blocks_together(plan.unit)
+    begin_passes(plan.unit)
+    for k in range(rank, -(-n // rows), size):
+        first, valid = k * rows, min(rows, n - k * rows)
+        forward_pass(plan, buffers.params, buffers.packed, windows, first, valid, work, step.tape)
+        for b in range(-(-valid // ROWS)):
+            own, at = block_of_pass(plan.unit, b, work), first + b * ROWS
+            there = min(ROWS, valid - b * ROWS)
+            if len(out) > 0:
+                write_forecast(plan, at, there, own, out)
+            if len(losses) > 0:
+                losses[at // ROWS] = block_loss(plan, windows, at, there, step, 0.0, own)
+    end_passes(plan.unit)
     restore_subnormals(mode)
