@@ -45,6 +45,16 @@ class Outcome:
     notes: dict = field(default_factory=dict)
     failures: dict = field(default_factory=dict)
 
+    def add(self, other):
+        """Add what other processes did; whoever has failed in any of them has failed."""
+        self.failures |= other.failures
+        self.notes |= other.notes
+        for mine, theirs in ((self.seconds, other.seconds), (self.ratios, other.ratios)):
+            for name, rounds in theirs.items():
+                mine.setdefault(name, []).extend(rounds)
+            for name in self.failures:
+                mine.pop(name, None)
+
     def as_json(self, unit_name, unit):
         """Return plain data, with the seconds in units of ``unit`` seconds."""
         return {

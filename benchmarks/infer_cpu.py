@@ -4,14 +4,14 @@ The network is set up once and then asked for the same batch again and again, fr
 counts the products of the gates alone.
 """
 
-from . import contest, sweep
+from . import sweep
 
 RIVALS = ("torch", "ONNX Runtime", "JAX")
 
 
 def main(argv=None):
     """Measure and publish."""
-    args = contest.options(__doc__).parse_args(argv)
+    args = sweep.options(__doc__).parse_args(argv)
     sweep.run(sweep.on_grid("infer_cpu", "infer", sweep.FORWARD, RIVALS), args)
 
 

@@ -6,7 +6,7 @@ time is multiplied by the number of series. Both begin with the same weights, an
 last epoch must agree to a few percent (they shuffle differently).
 """
 
-from . import contest, sweep
+from . import sweep
 from .contestants import Collection, Size
 
 RIVALS = ("torch",)
@@ -26,8 +26,8 @@ def _of_peak(sizes, seconds, peak):
 
 def main(argv=None):
     """Measure and publish."""
-    parser = contest.options(__doc__)
-    parser.set_defaults(rounds=3)
+    parser = sweep.options(__doc__)
+    parser.set_defaults(rounds=1)
     parser.add_argument("--series", type=int, default=1000, help="default: 1000")
     args = parser.parse_args(argv)
     series = 20 if args.quick else args.series

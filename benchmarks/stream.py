@@ -6,7 +6,7 @@ measured peak: the rest is the way from Python to the kernel and back, and the r
 tile that one observation leaves empty.
 """
 
-from . import contest, sweep
+from . import sweep
 from .contestants import Size
 
 RIVALS = ("torch", "ONNX Runtime", "JAX")
@@ -21,7 +21,7 @@ def _at_peak(size, seconds, peak):
 
 def main(argv=None):
     """Measure and publish."""
-    parser = contest.options(__doc__)
+    parser = sweep.options(__doc__)
     parser.set_defaults(threads=[1])
     observation = sweep.Sweep(
         name="stream",

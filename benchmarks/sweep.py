@@ -87,6 +87,30 @@ def on_grid(name, task, products, rivals):
     )
 
 
+def options(docstring):
+    """Return the parser of the options that all sweeps share."""
+    parser = contest.options(docstring)
+    parser.set_defaults(rounds=3)
+    parser.add_argument(
+        "--starts", type=int, default=3, help="how often all processes start anew (default: 3)"
+    )
+    return parser
+
+
+def _measure(sweep, sizes, threads, starts, budget):
+    """Return the outcomes of all sizes, and the last contest.
+
+    A process keeps the luck of its start, as where its memory lies: some libraries take half as
+    long again in one as in the next, round for round. So several are asked.
+    """
+    outcomes = [contest.Outcome() for _ in sizes]
+    for _ in range(starts):
+        with contest.Contest(sweep.rivals, threads) as arena:
+            for size, outcome in zip(sizes, outcomes, strict=True):
+                outcome.add(arena.compare(sweep.task, size, **budget))
+    return outcomes, arena
+
+
 def run(sweep, args, remark="", **budget):
     """Measure for each number of threads, and publish.
 
@@ -94,19 +118,18 @@ def run(sweep, args, remark="", **budget):
     ----------
     sweep : Sweep
     args : Namespace
-        From ``contest.options``.
+        From ``options``.
     remark : str
         Stands above the tables.
     budget : dict
         What differs from the usual budget of ``Contest.compare``.
     """
     budget = contest.budget(args) | budget
-    sizes = sweep.quick_sizes if args.quick else sweep.sizes
+    sizes, starts = (sweep.quick_sizes, 1) if args.quick else (sweep.sizes, args.starts)
     results, pages = {}, []
     for threads in args.threads:
         limit = limits.measure(threads, 16 if args.quick else 256)
-        with contest.Contest(sweep.rivals, threads) as arena:
-            outcomes = [arena.compare(sweep.task, size, **budget) for size in sizes]
+        outcomes, arena = _measure(sweep, sizes, threads, starts, budget)
         cases = list(zip(sizes, outcomes, strict=True))
         pages += [limits.sentence(limit, threads), *_page(sweep, cases, arena, limit)]
         results[str(threads)] = {
@@ -119,10 +142,17 @@ def run(sweep, args, remark="", **budget):
         }
     first = (
         f"{sweep.unit_name.capitalize()}, medians; ratio: a rival's time over ours, median "
-        f"(lowest to highest) of {budget['rounds']} rounds. {remark}"
+        f"(lowest to highest) of {budget['rounds']} rounds in each of {starts} processes. {remark}"
     )
     page = "\n\n".join([first.strip(), *pages])
-    report.publish(sweep.name, page, budget, results, contest.PACKAGES, keep=not args.quick)
+    report.publish(
+        sweep.name,
+        page,
+        budget | {"starts": starts},
+        results,
+        contest.PACKAGES,
+        keep=not args.quick,
+    )
 
 
 def _page(sweep, cases, arena, limit):

@@ -5,14 +5,14 @@ same weights. GFLOP/s counts the products of the gates alone, three of them for 
 limit is the multiply-add peak measured in the same run.
 """
 
-from . import contest, sweep
+from . import sweep
 
 RIVALS = ("torch", "torch, default denormals", "JAX")
 
 
 def main(argv=None):
     """Measure and publish."""
-    args = contest.options(__doc__).parse_args(argv)
+    args = sweep.options(__doc__).parse_args(argv)
     sweep.run(sweep.on_grid("train_cpu", "train", sweep.TRAINING, RIVALS), args)
 
 
