@@ -200,10 +200,10 @@ class Engine:
 
     def _infer(self, windows, step, losses, out):
         """Run ``infer`` over all windows, in pieces that leave Ctrl-C a chance."""
-        rows, n = self._kernels.ROWS, len(windows.starts)
-        first, blocks = 0, max(16 * self._team.size, 20 * HAND_OFF // self._multiply_adds(rows))
+        n, rows = len(windows.starts), self._plan.chunk_rows
+        first, chunks = 0, max(8 * self._team.size, 20 * HAND_OFF // self._multiply_adds(rows))
         while first < n:
-            stop = first + blocks * rows
+            stop = first + chunks * rows
             piece = windows._replace(
                 starts=windows.starts[first:stop], target_starts=windows.target_starts[first:stop]
             )
@@ -213,12 +213,12 @@ class Engine:
                 self._plan,
                 piece,
                 step._replace(tape=False),
-                losses[first // rows : first // rows + blocks],
+                losses[first // self._kernels.ROWS : stop // self._kernels.ROWS],
                 out[first:stop],
                 size=self._size_for(len(piece.starts)),
             )
             seconds = time.perf_counter() - began
-            blocks = max(self._team.size, min(4 * blocks, int(blocks * KERNEL_SECONDS / seconds)))
+            chunks = max(self._team.size, min(4 * chunks, int(chunks * KERNEL_SECONDS / seconds)))
             first = stop
 
     def _multiply_adds(self, n):

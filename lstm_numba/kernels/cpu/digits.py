@@ -18,10 +18,10 @@ from ..tile import Tile, at_least, elementwise, lanes, store
 # 0x7F7F7F, whose digits are all 127, less what the rounding of m and of x / m may add.
 LARGEST = 8_355_710.0
 
-# A smaller m is no reason for an infinite scale: then all digits are 0.
-_TINY = 1e-30
+# A smaller m counts as this, for a finite scale.
+_TINY = 1e-31
 
-_SIZE, _DIGITS = 0x7FFFFFFF, 0x808080
+_SIZE, _EXPONENT, _DIGITS = 0x7FFFFFFF, 0x7F800000, 0x808080
 
 
 def _integers(x):
@@ -72,7 +72,21 @@ def scale_of(largest):
 @register_jitable(forceinline=True)
 def worth_of(largest):
     """Return what a unit of the second digit is worth; not finite if ``largest`` is not."""
-    return largest * (256.0 / LARGEST)
+    return at_least(largest, _TINY) * (256.0 / LARGEST)
+
+
+def _emit_power_below(builder, x):
+    integer, constant = _integers(x)
+    return builder.bitcast(builder.and_(builder.bitcast(x, integer), constant(_EXPONENT)), x.type)
+
+
+_power_below = elementwise(_emit_power_below, 1)
+
+
+@register_jitable(forceinline=True)
+def power_below(largest):
+    """Return the power of two below; infinity if ``largest`` is not finite."""
+    return _power_below(at_least(largest, _TINY))
 
 
 # digits

@@ -26,6 +26,7 @@ from .six_products import (
     operand_size,
     product,
     transpose_block,
+    write_four,
     write_row,
     write_scales,
 )
@@ -36,44 +37,65 @@ from .stage import h_of_step
 
 
 @register_jitable(forceinline=True)
-def _larger_in_rows(largest, work, source, distance, count):
-    """The largest sizes in each lane of each row, of ``largest`` and ``count`` columns."""
+def _larger_in_rows(largest, work, source, distance, count, packed, sizes):
+    """The largest sizes in each lane of each row, of ``largest`` and ``count`` columns times s."""
     for k in range(0, count, lanes(work)):
-        largest = larger_size(largest, load(work, source + k, distance, ROWS, 1))
+        s = load(packed, sizes + k, 0, ROWS, 1)
+        largest = larger_size(largest, s * load(work, source + k, distance, ROWS, 1))
     return largest
 
 
 @register_jitable(forceinline=True)
-def _write_columns(work, operand, block, row, source, count):
+def _column(work, source, packed, sizes, k):
+    """One vector of columns times s."""
+    return load(work, source + k, 0, 1, 1) * load(packed, sizes + k, 0, 1, 1)
+
+
+@register_jitable(forceinline=True)
+def _write_columns(work, operand, block, row, source, count, packed, sizes):
     """Write ``count`` columns of a row into the blocks of an operand a from ``block`` on.
 
     What is written beyond them is multiplied with zeros.
     """
-    scale = spread(zeros(work, 1, 1), work, operand + row)
+    width, scale = lanes(work), spread(zeros(work, 1, 1), work, operand + row)
     for k in range(0, count, K):
-        write_row(work, operand, block + k // K, row, scale, source + k, lanes(work))
+        write_four(
+            work,
+            operand,
+            block + k // K,
+            row,
+            scale,
+            _column(work, source, packed, sizes, k),
+            _column(work, source, packed, sizes, k + width),
+            _column(work, source, packed, sizes, k + 2 * width),
+            _column(work, source, packed, sizes, k + 3 * width),
+        )
 
 
 @subkernel
-def _write_h(unit, k, blocks, t, work):
-    """a_h from what comes from below at step t, and from h[t]."""
+def _write_h(unit, k, blocks, t, packed, work):
+    """a_h from what comes from below at step t, and from h[t], times s of ``packing_digits.py``."""
     align_stack()
     layer, width = layer_of(unit.layers[0, k]), lanes(work)
     below = layer.tape_below + t * ROWS * layer.row_below
     h = layer.tape + t * ROWS * layer.row + layer.h
+    own = blocks_of(layer.below)
+    s_below, s_h = layer.w_sizes, layer.w_sizes + K * own
     for b in range(blocks):
         by, largest = b * unit.block, zeros(work, ROWS, 1)
-        largest = _larger_in_rows(largest, work, below + by, layer.row_below, layer.below)
-        largest = _larger_in_rows(largest, work, h + by, layer.row, layer.units)
+        largest = _larger_in_rows(
+            largest, work, below + by, layer.row_below, layer.below, packed, s_below
+        )
+        largest = _larger_in_rows(largest, work, h + by, layer.row, layer.units, packed, s_h)
         store(work, unit.sizes + b * ROWS * width, width, largest)
     write_scales(work, unit.a_h, largest_of_rows(work, unit.sizes))
     for b in range(blocks):
         for r in range(ROWS):
             by, row = b * unit.block, b * ROWS + r
             source = below + by + r * layer.row_below
-            _write_columns(work, unit.a_h, 0, row, source, layer.below)
+            _write_columns(work, unit.a_h, 0, row, source, layer.below, packed, s_below)
             source = h + by + r * layer.row
-            _write_columns(work, unit.a_h, blocks_of(layer.below), row, source, layer.units)
+            _write_columns(work, unit.a_h, own, row, source, layer.units, packed, s_h)
 
 
 @register_jitable(forceinline=True)
@@ -104,7 +126,7 @@ def group_forward(unit, k, blocks, seq_len, packed, work, keep_tape):
     width, units, gates = lanes(work), first.units, cell.gates
     inputs = blocks_of(first.below) + blocks_of(units)
     for t in range(seq_len):
-        _write_h(unit, k, blocks, t, work)
+        _write_h(unit, k, blocks, t, packed, work)
         _multiply_h(unit, first, inputs, 0, 0, gates, packed, work)
         for j in range(0, units, width):
             _take_sums(unit, first, inputs, j, blocks, packed, work)

@@ -15,8 +15,9 @@ b_dz      (units / lanes, gates, ...)    and dz; both are summed over rows, and 
 
 In ``packed``, of each layer:
 
-w_digits       (units / lanes, gates, ...)    the weights of what comes from below, then those of h
-w_back_digits  (columns / lanes, ...)         their transposes
+w_sizes    (K blocks,)                    see ``packing_digits.py``; and one over them
+w_digits   (units / lanes, gates, ...)    the weights of what comes from below, then those of h
+w_back_h_digits, w_back_x_digits          (columns / lanes, ...)    their transposes
 """
 
 from typing import Any, NamedTuple
@@ -80,6 +81,7 @@ def place_digits(cell, places, layer):
     inputs, back = blocks_of(layer.below) + blocks_of(layer.own), operand_size(vectors)
     return layer._replace(
         w=take(layer.x * cell.gates * layer.units),
+        w_sizes=take(2 * K * inputs),
         w_digits=take(vectors * cell.gates * operand_size(inputs)),
         w_back_h_digits=take(vectors * back),
         w_back_x_digits=take(-(-layer.below // places.lanes) * back),

@@ -1,10 +1,19 @@
-"""Weights as operands of the matrix unit, for an LSTM."""
+"""Weights as operands of the matrix unit, for an LSTM.
+
+Digits are exact relative to the largest number in a row of one operand and in a column of the
+other. Large weights of units whose h is small would spoil that:
+
+    h w  =  sum over k of (h[k] s[k]) (w[k] / s[k])        s[k] about the largest size in row k of w
+
+has the same terms, and the largest of each factor make a large term. s[k] is a power of two, so
+nothing is rounded.
+"""
 
 from numba.extending import register_jitable
 
 from ..jit import subkernel
 from ..tile import lanes, load, load_first, spread, store, zeros
-from .digits import larger_size
+from .digits import larger_size, power_below
 from .six_products import (
     HEAD,
     K,
@@ -21,35 +30,61 @@ _GATES = 4
 
 
 @register_jitable(forceinline=True)
-def _largest_in_columns(largest, params, source, stride, rows, there):
+def _write_row_sizes(params, source, stride, first, rows, packed, at):
+    """Write the largest sizes in each lane of 16 rows, from ``first`` of ``rows`` on."""
+    width = lanes(packed)
+    for row in range(width):
+        k = first + row
+        largest, end = zeros(packed, 1, 1), stride if k < rows else 0
+        for n in range(0, end, width):
+            w = load_first(params, source + k * stride + n, end - n)
+            largest = larger_size(largest, w)
+        store(packed, at + row * width, 0, largest)
+
+
+@register_jitable(forceinline=True)
+def _write_powers(params, source, stride, rows, packed, sizes, inverse, scratch):
+    """Write s and 1 / s of ``rows`` rows."""
+    width = lanes(packed)
+    for k in range(0, rows, width):
+        _write_row_sizes(params, source, stride, k, rows, packed, scratch)
+        power = power_below(largest_of_rows(packed, scratch))
+        store(packed, sizes + k, 0, power)
+        store(packed, inverse + k, 0, 1.0 / power)
+
+
+@register_jitable(forceinline=True)
+def _row(params, source, stride, k, rows, there, packed, inverse):
+    """The first ``there`` numbers of row ``k`` / s, of which there are ``rows``, and zeros."""
+    w = load_first(params, source + k * stride, there if k < rows else 0)
+    return w * spread(w, packed, inverse + k)
+
+
+@register_jitable(forceinline=True)
+def _largest_in_columns(largest, params, source, stride, rows, there, packed, inverse):
     for k in range(rows):
-        largest = larger_size(largest, load_first(params, source + k * stride, there))
+        w = _row(params, source, stride, k, rows, there, packed, inverse)
+        largest = larger_size(largest, w)
     return largest
 
 
 @register_jitable(forceinline=True)
-def _row(params, source, stride, k, rows, there):
-    """The first ``there`` numbers of row ``k``, of which there are ``rows``, and zeros."""
-    return load_first(params, source + k * stride, there if k < rows else 0)
-
-
-@register_jitable(forceinline=True)
-def _pack_columns(params, source, stride, rows, there, packed, operand, block):
+def _pack_columns(params, source, stride, rows, there, packed, inverse, operand, block):
     """Write blocks of an operand b from ``rows`` rows on; the first ``there`` columns are there."""
     width = lanes(packed)
     scale = load(packed, operand, 0, 1, 1)
     for k in range(0, rows, K):
-        for q in range(width):
+        for q in range(k, k + width):
             write_four(
                 packed,
                 operand,
                 block + k // K,
-                q,
+                q - k,
                 scale,
-                _row(params, source, stride, k + q, rows, there),
-                _row(params, source, stride, k + q + width, rows, there),
-                _row(params, source, stride, k + q + 2 * width, rows, there),
-                _row(params, source, stride, k + q + 3 * width, rows, there),
+                _row(params, source, stride, q, rows, there, packed, inverse),
+                _row(params, source, stride, q + width, rows, there, packed, inverse),
+                _row(params, source, stride, q + 2 * width, rows, there, packed, inverse),
+                _row(params, source, stride, q + 3 * width, rows, there, packed, inverse),
             )
 
 
@@ -57,21 +92,35 @@ def _pack_columns(params, source, stride, rows, there, packed, operand, block):
 def pack_digits(layer, params, packed, part, parts):
     """Pack an operand for each gate of each vector of units: what comes from below, then h."""
     align_stack()
-    width, hidden = lanes(packed), layer.hidden
+    width, hidden, vectors = lanes(packed), layer.hidden, layer.units // lanes(packed)
+    if part >= vectors:
+        return
     stride, below = _GATES * hidden, blocks_of(layer.below)
-    size = operand_size(below + blocks_of(layer.own))
-    for vector in range(part, layer.units // width, parts):
+    inputs = below + blocks_of(layer.own)
+    size = operand_size(inputs)
+    x_sizes, x_inverse = layer.w_sizes, layer.w_sizes + K * inputs
+    h_sizes, h_inverse = x_sizes + K * below, x_inverse + K * below
+    # Each part writes all s, the same numbers as the others, by way of an operand of its own.
+    x, scratch = layer.params, layer.w_digits + part * _GATES * size + HEAD
+    h = x + (layer.below + layer.x) * stride
+    _write_powers(params, x, stride, layer.below, packed, x_sizes, x_inverse, scratch)
+    _write_powers(params, h, stride, layer.own, packed, h_sizes, h_inverse, scratch)
+    for vector in range(part, vectors, parts):
         there = hidden - vector * width
         for gate in range(_GATES):
             operand = layer.w_digits + (vector * _GATES + gate) * size
-            x = layer.params + gate * hidden + vector * width
-            h = x + (layer.below + layer.x) * stride
+            column = gate * hidden + vector * width
+            at_x, at_h = x + column, h + column
             largest = zeros(packed, 1, 1)
-            largest = _largest_in_columns(largest, params, x, stride, layer.below, there)
-            largest = _largest_in_columns(largest, params, h, stride, layer.own, there)
+            largest = _largest_in_columns(
+                largest, params, at_x, stride, layer.below, there, packed, x_inverse
+            )
+            largest = _largest_in_columns(
+                largest, params, at_h, stride, layer.own, there, packed, h_inverse
+            )
             write_scales(packed, operand, largest)
-            _pack_columns(params, x, stride, layer.below, there, packed, operand, 0)
-            _pack_columns(params, h, stride, layer.own, there, packed, operand, below)
+            _pack_columns(params, at_x, stride, layer.below, there, packed, x_inverse, operand, 0)
+            _pack_columns(params, at_h, stride, layer.own, there, packed, h_inverse, operand, below)
 
 
 @subkernel
@@ -86,13 +135,7 @@ def pack_digits_transposed(layer, params, source, rows, packed, to, part, parts)
     for vector in range(part, -(-rows // width), parts):
         operand = to + vector * operand_size(blocks)
         # The sizes of a row's numbers stand where its digits will.
-        for row in range(width):
-            k = vector * width + row
-            largest, end = zeros(packed, 1, 1), stride if k < rows else 0
-            for n in range(0, end, width):
-                w = load_first(params, source + k * stride + n, end - n)
-                largest = larger_size(largest, w)
-            store(packed, operand + HEAD + row * width, 0, largest)
+        _write_row_sizes(params, source, stride, vector * width, rows, packed, operand + HEAD)
         write_scales(packed, operand, largest_of_rows(packed, operand + HEAD))
         for block in range(blocks):
             for row in range(width):

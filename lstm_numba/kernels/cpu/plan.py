@@ -7,7 +7,7 @@ params   the weights: of each layer a matrix (inputs + biases + hidden, gates hi
          belong to x, to 1 and to h; then head (1 + hidden, targets horizon), skip (seq_len,
          horizon) and future (targets, future)
 packed   the same weights in the order in which products read them, made anew after each update
-work     one thread's tape and scratch for one block of rows
+work     one thread's tape and scratch for one block of rows, or for a group of blocks
 partial  the weight gradients of one chunk of blocks, in the order in which products write them
 
 Within them, with ``units`` the hidden size rounded up to whole vectors:
@@ -16,10 +16,12 @@ tape     (seq_len + ROWS, ROWS, row)    row = [unused | x | 1 | h]: slot t holds
                                         of the step before; a higher layer reads x from the tape
                                         below
 c        (seq_len + 1, ROWS, units)
-z        (seq_len, units / lanes, ROWS, slots, lanes)    see ``cell.py``
+z        (seq_len rounded up to STEPS, units / lanes, ROWS, slots, lanes)    see ``cell.py``
 w        (units / lanes, inputs + biases + hidden, gates, lanes)
 w_back   (columns / width, gates units, width)    the transpose, for dh and for dx, in panels of
                                                   ``width`` lanes
+
+With the matrix unit w has the rows of x and its bias alone, and ``matrix_unit.py`` has the others.
 """
 
 from typing import Any, NamedTuple
@@ -56,7 +58,8 @@ class Layer(NamedTuple):
     partial_below: int
     partial_x: int
     partial_own: int
-    w_digits: int  # for the matrix unit, see ``matrix_unit.py``
+    w_sizes: int  # for the matrix unit, see ``matrix_unit.py``
+    w_digits: int
     w_back_h_digits: int
     w_back_x_digits: int
     sums: int
@@ -66,8 +69,8 @@ class Layer(NamedTuple):
 def layer_of(t):
     """Return the layer that a row of a table holds, so that one type serves any number of them."""
     a = t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11]
-    b = t[12], t[13], t[14], t[15], t[16], t[17], t[18], t[19], t[20], t[21], t[22], t[23], t[24]
-    return Layer(*a, *b)
+    b = t[12], t[13], t[14], t[15], t[16], t[17], t[18], t[19], t[20], t[21], t[22], t[23]
+    return Layer(*a, *b, t[24], t[25])
 
 
 @subkernel
@@ -196,6 +199,7 @@ def make_layer(cell, places, seq_len, features, hidden, outs, params, below=0, t
         partial_below=partial.take(round_up(round_up(below, lanes), ROWS) * columns),
         partial_x=partial.take(round_up(round_up(x, lanes), ROWS) * columns),
         partial_own=partial.take(round_up(round_up(own, lanes), ROWS) * columns),
+        w_sizes=0,
         w_digits=0,
         w_back_h_digits=0,
         w_back_x_digits=0,

@@ -25,7 +25,7 @@ from numba.core import types
 from numba.extending import intrinsic, register_jitable
 
 from ..jit import subkernel
-from ..tile import ROWS, lanes, load, outer_add, store, zeros
+from ..tile import ROWS, lanes, load, spread, store, zeros
 from . import amx
 from .digits import larger_size, scale_of, value, worth_of, write_digits
 from .transpose import load_square, transpose
@@ -185,5 +185,6 @@ def product(array, sums, row, a, b_array, b):
     s1 = load(array, at, width, ROWS, 1)
     s2 = load(array, at + TILE, width, ROWS, 1)
     s3 = load(array, at + 2 * TILE, width, ROWS, 1)
-    worth = outer_add(zeros(array, ROWS, 1), array, a + width + row, 1, b_array, b + width)
-    return value(s1, s2, s3) * worth
+    # One after the other: the product of both worths may be too small for a float32.
+    a_worth = spread(s1, array, a + width + row)
+    return value(s1, s2, s3) * a_worth * load(b_array, b + width, 0, ROWS, 1)
