@@ -131,12 +131,14 @@ def entry_point(kernel, args):
     return kernel.overloads[signature].entry_point
 
 
-# A function that only kernels call: no entry from Python, compiled as part of its callers.
+# A function that only kernels call: no entry from Python, compiled as part of its callers. It makes
+# and returns no arrays, so references need not be counted.
 subkernel = njit(
     error_model="numpy",
     boundscheck=False,
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
+    _nrt=False,
 )
 
 # The same, put into its callers before these are compiled. LLVM optimizes each subkernel, with all

@@ -37,65 +37,60 @@ from .stage import h_of_step
 
 
 @register_jitable(forceinline=True)
-def _larger_in_rows(largest, work, source, distance, count, packed, sizes):
-    """The largest sizes in each lane of each row, of ``largest`` and ``count`` columns times s."""
-    for k in range(0, count, lanes(work)):
-        s = load(packed, sizes + k, 0, ROWS, 1)
-        largest = larger_size(largest, s * load(work, source + k, distance, ROWS, 1))
-    return largest
+def _columns_of_block(layer, block, t):
+    """Return where row 0 of a block of a_h is read at step t, how far rows are apart, and how many
+    columns there are."""
+    below = blocks_of(layer.below)
+    if block < below:
+        at = layer.tape_below + t * ROWS * layer.row_below + block * K
+        return at, layer.row_below, min(K, layer.below - block * K)
+    first = (block - below) * K
+    at = layer.tape + t * ROWS * layer.row + layer.h + first
+    return at, layer.row, min(K, layer.units - first)
 
 
 @register_jitable(forceinline=True)
-def _column(work, source, packed, sizes, k):
+def _column(work, source, packed, s):
     """One vector of columns times s."""
-    return load(work, source + k, 0, 1, 1) * load(packed, sizes + k, 0, 1, 1)
-
-
-@register_jitable(forceinline=True)
-def _write_columns(work, operand, block, row, source, count, packed, sizes):
-    """Write ``count`` columns of a row into the blocks of an operand a from ``block`` on.
-
-    What is written beyond them is multiplied with zeros.
-    """
-    width, scale = lanes(work), spread(zeros(work, 1, 1), work, operand + row)
-    for k in range(0, count, K):
-        write_four(
-            work,
-            operand,
-            block + k // K,
-            row,
-            scale,
-            _column(work, source, packed, sizes, k),
-            _column(work, source, packed, sizes, k + width),
-            _column(work, source, packed, sizes, k + 2 * width),
-            _column(work, source, packed, sizes, k + 3 * width),
-        )
+    return load(work, source, 0, 1, 1) * load(packed, s, 0, 1, 1)
 
 
 @subkernel
-def _write_h(unit, k, blocks, t, packed, work):
-    """a_h from what comes from below at step t, and from h[t], times s of ``packing_digits.py``."""
+def _write_h(unit, k, blocks, inputs, t, packed, work):
+    """a_h, of ``inputs`` blocks, from what comes from below at step t and from h[t].
+
+    Each column times s of ``packing_digits.py``. What is written beyond the columns that are there
+    is multiplied with zeros.
+    """
     align_stack()
     layer, width = layer_of(unit.layers[0, k]), lanes(work)
-    below = layer.tape_below + t * ROWS * layer.row_below
-    h = layer.tape + t * ROWS * layer.row + layer.h
-    own = blocks_of(layer.below)
-    s_below, s_h = layer.w_sizes, layer.w_sizes + K * own
     for b in range(blocks):
-        by, largest = b * unit.block, zeros(work, ROWS, 1)
-        largest = _larger_in_rows(
-            largest, work, below + by, layer.row_below, layer.below, packed, s_below
-        )
-        largest = _larger_in_rows(largest, work, h + by, layer.row, layer.units, packed, s_h)
+        largest = zeros(work, ROWS, 1)
+        for block in range(inputs):
+            at, distance, count = _columns_of_block(layer, block, t)
+            for n in range(0, count, width):
+                x = load(work, at + b * unit.block + n, distance, ROWS, 1)
+                s = load(packed, layer.w_sizes + block * K + n, 0, ROWS, 1)
+                largest = larger_size(largest, x * s)
         store(work, unit.sizes + b * ROWS * width, width, largest)
     write_scales(work, unit.a_h, largest_of_rows(work, unit.sizes))
-    for b in range(blocks):
-        for r in range(ROWS):
-            by, row = b * unit.block, b * ROWS + r
-            source = below + by + r * layer.row_below
-            _write_columns(work, unit.a_h, 0, row, source, layer.below, packed, s_below)
-            source = h + by + r * layer.row
-            _write_columns(work, unit.a_h, own, row, source, layer.units, packed, s_h)
+    for block in range(inputs):
+        at, distance, _ = _columns_of_block(layer, block, t)
+        s = layer.w_sizes + block * K
+        for b in range(blocks):
+            for r in range(ROWS):
+                row, source = b * ROWS + r, at + b * unit.block + r * distance
+                write_four(
+                    work,
+                    unit.a_h,
+                    block,
+                    row,
+                    spread(zeros(work, 1, 1), work, unit.a_h + row),
+                    _column(work, source, packed, s),
+                    _column(work, source + width, packed, s + width),
+                    _column(work, source + 2 * width, packed, s + 2 * width),
+                    _column(work, source + 3 * width, packed, s + 3 * width),
+                )
 
 
 @register_jitable(forceinline=True)
@@ -126,7 +121,7 @@ def group_forward(unit, k, blocks, seq_len, packed, work, keep_tape):
     width, units, gates = lanes(work), first.units, cell.gates
     inputs = blocks_of(first.below) + blocks_of(units)
     for t in range(seq_len):
-        _write_h(unit, k, blocks, t, packed, work)
+        _write_h(unit, k, blocks, inputs, t, packed, work)
         _multiply_h(unit, first, inputs, 0, 0, gates, packed, work)
         for j in range(0, units, width):
             _take_sums(unit, first, inputs, j, blocks, packed, work)

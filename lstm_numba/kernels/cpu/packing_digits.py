@@ -12,8 +12,8 @@ nothing is rounded.
 from numba.extending import register_jitable
 
 from ..jit import subkernel
-from ..tile import lanes, load, load_first, spread, store, zeros
-from .digits import larger_size, power_below
+from ..tile import lanes, load_first, spread, store, zeros
+from .digits import larger_size, power_below, scale_of
 from .six_products import (
     HEAD,
     K,
@@ -30,27 +30,25 @@ _GATES = 4
 
 
 @register_jitable(forceinline=True)
-def _write_row_sizes(params, source, stride, first, rows, packed, at):
-    """Write the largest sizes in each lane of 16 rows, from ``first`` of ``rows`` on."""
+def _write_row_sizes(params, source, stride, rows, packed, at):
+    """Write the largest sizes in each lane of 16 rows, of which the first ``rows`` are there."""
     width = lanes(packed)
     for row in range(width):
-        k = first + row
-        largest, end = zeros(packed, 1, 1), stride if k < rows else 0
+        largest, end = zeros(packed, 1, 1), stride if row < rows else 0
         for n in range(0, end, width):
-            w = load_first(params, source + k * stride + n, end - n)
+            w = load_first(params, source + row * stride + n, end - n)
             largest = larger_size(largest, w)
         store(packed, at + row * width, 0, largest)
 
 
 @register_jitable(forceinline=True)
-def _write_powers(params, source, stride, rows, packed, sizes, inverse, scratch):
-    """Write s and 1 / s of ``rows`` rows."""
-    width = lanes(packed)
-    for k in range(0, rows, width):
-        _write_row_sizes(params, source, stride, k, rows, packed, scratch)
-        power = power_below(largest_of_rows(packed, scratch))
-        store(packed, sizes + k, 0, power)
-        store(packed, inverse + k, 0, 1.0 / power)
+def _rows_of_block(layer, block):
+    """Return where the rows of a block lie among the weights, and how many there are."""
+    first, count, row = block * K, layer.below, 0
+    if block >= blocks_of(layer.below):
+        first, count = first - blocks_of(layer.below) * K, layer.own
+        row = layer.below + layer.x
+    return layer.params + (row + first) * _GATES * layer.hidden, min(K, count - first)
 
 
 @register_jitable(forceinline=True)
@@ -60,34 +58,6 @@ def _row(params, source, stride, k, rows, there, packed, inverse):
     return w * spread(w, packed, inverse + k)
 
 
-@register_jitable(forceinline=True)
-def _largest_in_columns(largest, params, source, stride, rows, there, packed, inverse):
-    for k in range(rows):
-        w = _row(params, source, stride, k, rows, there, packed, inverse)
-        largest = larger_size(largest, w)
-    return largest
-
-
-@register_jitable(forceinline=True)
-def _pack_columns(params, source, stride, rows, there, packed, inverse, operand, block):
-    """Write blocks of an operand b from ``rows`` rows on; the first ``there`` columns are there."""
-    width = lanes(packed)
-    scale = load(packed, operand, 0, 1, 1)
-    for k in range(0, rows, K):
-        for q in range(k, k + width):
-            write_four(
-                packed,
-                operand,
-                block + k // K,
-                q - k,
-                scale,
-                _row(params, source, stride, q, rows, there, packed, inverse),
-                _row(params, source, stride, q + width, rows, there, packed, inverse),
-                _row(params, source, stride, q + 2 * width, rows, there, packed, inverse),
-                _row(params, source, stride, q + 3 * width, rows, there, packed, inverse),
-            )
-
-
 @subkernel
 def pack_digits(layer, params, packed, part, parts):
     """Pack an operand for each gate of each vector of units: what comes from below, then h."""
@@ -95,32 +65,46 @@ def pack_digits(layer, params, packed, part, parts):
     width, hidden, vectors = lanes(packed), layer.hidden, layer.units // lanes(packed)
     if part >= vectors:
         return
-    stride, below = _GATES * hidden, blocks_of(layer.below)
-    inputs = below + blocks_of(layer.own)
-    size = operand_size(inputs)
-    x_sizes, x_inverse = layer.w_sizes, layer.w_sizes + K * inputs
-    h_sizes, h_inverse = x_sizes + K * below, x_inverse + K * below
+    stride, blocks = _GATES * hidden, blocks_of(layer.below) + blocks_of(layer.own)
+    size, sizes, inverses = operand_size(blocks), layer.w_sizes, layer.w_sizes + K * blocks
     # Each part writes all s, the same numbers as the others, by way of an operand of its own.
-    x, scratch = layer.params, layer.w_digits + part * _GATES * size + HEAD
-    h = x + (layer.below + layer.x) * stride
-    _write_powers(params, x, stride, layer.below, packed, x_sizes, x_inverse, scratch)
-    _write_powers(params, h, stride, layer.own, packed, h_sizes, h_inverse, scratch)
+    scratch = layer.w_digits + part * _GATES * size + HEAD
+    for block in range(blocks):
+        source, rows = _rows_of_block(layer, block)
+        for k in range(0, rows, width):
+            _write_row_sizes(params, source + k * stride, stride, rows - k, packed, scratch)
+            power = power_below(largest_of_rows(packed, scratch))
+            store(packed, sizes + block * K + k, 0, power)
+            store(packed, inverses + block * K + k, 0, 1.0 / power)
+
     for vector in range(part, vectors, parts):
         there = hidden - vector * width
         for gate in range(_GATES):
             operand = layer.w_digits + (vector * _GATES + gate) * size
-            column = gate * hidden + vector * width
-            at_x, at_h = x + column, h + column
-            largest = zeros(packed, 1, 1)
-            largest = _largest_in_columns(
-                largest, params, at_x, stride, layer.below, there, packed, x_inverse
-            )
-            largest = _largest_in_columns(
-                largest, params, at_h, stride, layer.own, there, packed, h_inverse
-            )
+            column, largest = gate * hidden + vector * width, zeros(packed, 1, 1)
+            for block in range(blocks):
+                source, rows = _rows_of_block(layer, block)
+                at, inverse = source + column, inverses + block * K
+                for k in range(rows):
+                    w = _row(params, at, stride, k, rows, there, packed, inverse)
+                    largest = larger_size(largest, w)
             write_scales(packed, operand, largest)
-            _pack_columns(params, at_x, stride, layer.below, there, packed, x_inverse, operand, 0)
-            _pack_columns(params, at_h, stride, layer.own, there, packed, h_inverse, operand, below)
+            scale = scale_of(largest)
+            for block in range(blocks):
+                source, rows = _rows_of_block(layer, block)
+                at, inverse = source + column, inverses + block * K
+                for k in range(width):
+                    write_four(
+                        packed,
+                        operand,
+                        block,
+                        k,
+                        scale,
+                        _row(params, at, stride, k, rows, there, packed, inverse),
+                        _row(params, at, stride, k + width, rows, there, packed, inverse),
+                        _row(params, at, stride, k + 2 * width, rows, there, packed, inverse),
+                        _row(params, at, stride, k + 3 * width, rows, there, packed, inverse),
+                    )
 
 
 @subkernel
@@ -135,12 +119,14 @@ def pack_digits_transposed(layer, params, source, rows, packed, to, part, parts)
     for vector in range(part, -(-rows // width), parts):
         operand = to + vector * operand_size(blocks)
         # The sizes of a row's numbers stand where its digits will.
-        _write_row_sizes(params, source, stride, vector * width, rows, packed, operand + HEAD)
+        first = source + vector * width * stride
+        left = rows - vector * width
+        _write_row_sizes(params, first, stride, left, packed, operand + HEAD)
         write_scales(packed, operand, largest_of_rows(packed, operand + HEAD))
         for block in range(blocks):
             for row in range(width):
-                k, j = vector * width + row, block * width
-                w, there = source + k * stride + j, hidden - j if k < rows else 0
+                j = block * width
+                w, there = first + row * stride + j, hidden - j if row < left else 0
                 write_four(
                     packed,
                     operand,

@@ -27,8 +27,8 @@ def blocks_together(unit):
     """Return how many blocks make a pass."""
 
 
-def block_of_pass(unit, b, work):
-    """Return the part of ``work`` that belongs to a block."""
+def start_of_block(unit, b):
+    """Return where the part of ``work`` begins that belongs to a block."""
 
 
 def forward_layers(unit, plan, blocks, seq_len, packed, work, keep_tape):
@@ -67,15 +67,15 @@ def _blocks_together(unit):
     return lambda unit: together
 
 
-@overload(block_of_pass, jit_options={"forceinline": True})
-def _block_of_pass(unit, b, work):
-    def block(unit, b, work):
-        return work
+@overload(start_of_block, jit_options={"forceinline": True})
+def _start_of_block(unit, b):
+    def of_one(unit, b):
+        return 0
 
-    def of_group(unit, b, work):
-        return work[b * unit.block : (b + 1) * unit.block]
+    def of_group(unit, b):
+        return b * unit.block
 
-    return block if unit.instance_class is NoUnit else of_group
+    return of_one if unit.instance_class is NoUnit else of_group
 
 
 @overload(forward_layers)
@@ -109,10 +109,10 @@ def forward_pass(plan, params, packed, windows, first, valid, work, keep_tape):
     """Forecast windows ``first`` to ``first + valid`` - 1, at most a pass; see ``block_head``."""
     blocks = -(-valid // ROWS)
     for b in range(blocks):
-        own = block_of_pass(plan.unit, b, work)
+        own = work[start_of_block(plan.unit, b) :]
         reset_states(plan, own)
         gather(plan, windows, first + b * ROWS, min(ROWS, valid - b * ROWS), own)
     forward_layers(plan.unit, plan, blocks, plan.seq_len, packed, work, keep_tape)
     for b in range(blocks):
-        own = block_of_pass(plan.unit, b, work)
+        own = work[start_of_block(plan.unit, b) :]
         block_head(plan, params, windows, first + b * ROWS, min(ROWS, valid - b * ROWS), own)

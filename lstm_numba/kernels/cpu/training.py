@@ -19,10 +19,10 @@ from .packing import pack_weights
 from .passes import (
     backward_pass,
     begin_passes,
-    block_of_pass,
     blocks_together,
     end_passes,
     forward_pass,
+    start_of_block,
 )
 from .subnormals import flush_subnormals, restore_subnormals
 from .team import TICKET, atomic_add, atomic_write, meet
@@ -86,7 +86,7 @@ def train_chunk(plan, windows, start, n, chunk, chunks, step, buffers, work, par
         forward_pass(plan, buffers.params, packed, windows, first, valid, work, step.tape)
         blocks = -(-valid // ROWS)
         for b in range(blocks):
-            own, at = block_of_pass(plan.unit, b, work), first + b * ROWS
+            own, at = work[start_of_block(plan.unit, b) :], first + b * ROWS
             there = min(ROWS, valid - b * ROWS)
             total += block_loss(plan, windows, at, there, step, weight, own)
             block_head_backward(plan, packed, windows, at, there, own, partial)
@@ -215,7 +215,7 @@ def infer(plan, windows, step, losses, out, buffers, rank, size, shared):
         first, valid = k * rows, min(rows, n - k * rows)
         forward_pass(plan, buffers.params, buffers.packed, windows, first, valid, work, step.tape)
         for b in range(-(-valid // ROWS)):
-            own, at = block_of_pass(plan.unit, b, work), first + b * ROWS
+            own, at = work[start_of_block(plan.unit, b) :], first + b * ROWS
             there = min(ROWS, valid - b * ROWS)
             if len(out) > 0:
                 write_forecast(plan, at, there, own, out)
