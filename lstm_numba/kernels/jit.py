@@ -113,9 +113,13 @@ class KernelCache(FunctionCache):
             _warn_unwritable(error.strerror)
 
 
+# Kernels make and return no arrays, so references need not be counted.
+_OPTIONS = {"error_model": "numpy", "boundscheck": False, "_nrt": False}
+
+
 def kernel(function):
     """Compile a function on arrays: no interpreter, no lock, no checks, kept on disk."""
-    dispatcher = njit(nogil=True, error_model="numpy", boundscheck=False)(function)
+    dispatcher = njit(nogil=True, **_OPTIONS)(function)
     dispatcher._cache = KernelCache(function)
     return dispatcher
 
@@ -131,16 +135,9 @@ def entry_point(kernel, args):
     return kernel.overloads[signature].entry_point
 
 
-# A function that only kernels call: no entry from Python, compiled as part of its callers. It makes
-# and returns no arrays, so references need not be counted.
-subkernel = njit(
-    error_model="numpy",
-    boundscheck=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-    _nrt=False,
-)
+# A function that only kernels call: no entry from Python, compiled as part of its callers.
+subkernel = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)
 
 # The same, put into its callers before these are compiled. LLVM optimizes each subkernel, with all
 # that it calls, apart and again in each caller: a level less saves a second where much is called.
-inlined = njit(error_model="numpy", boundscheck=False, inline="always")
+inlined = njit(inline="always", **_OPTIONS)

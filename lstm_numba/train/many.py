@@ -6,6 +6,7 @@ import threading
 import numpy as np
 
 from ..kernels.cpu import (
+    ROWS,
     VECTOR_BYTES,
     Models,
     Schedule,
@@ -14,7 +15,7 @@ from ..kernels.cpu import (
     make_plan,
     train_models,
 )
-from ..kernels.cpu.team import TICKET
+from ..kernels.cpu.team import SHARED_SIZE, TICKET
 from ..nn.engine import KERNEL_SECONDS, make_buffers, make_step
 from .lockstep import train_in_lockstep
 from .trainer import TrainingRun
@@ -102,16 +103,25 @@ def _train_on_threads(network, windows, models, schedule, step, n_threads, on_mo
     steps = step, step._replace(tape=False)
     plan = make_plan(network, VECTOR_BYTES // dtype.itemsize)
     n_threads = min(n_threads, n)
-    buffers = [make_buffers(plan, dtype, 1, batch_size) for _ in range(n_threads)]
+    validation = int(np.diff(models.limits[:, 2:]).max(initial=0))
+    none = np.empty((0, network.horizon, network.targets), dtype)
+    own = [
+        (
+            make_buffers(plan, dtype, 1, batch_size),
+            np.empty(-(-validation // ROWS)),
+            none,
+            np.zeros(SHARED_SIZE, np.int64),
+        )
+        for _ in range(n_threads)
+    ]
 
     left = threading.Semaphore(0)
 
     def share(rank):
         if rank:
             try:
-                train_models(
-                    plan, windows, models, 0, n, schedule, steps, buffers[rank - 1], team.shared
-                )
+                arguments = plan, windows, models, 0, n, schedule, steps, *own[rank - 1]
+                train_models(*arguments, team.shared)
             finally:
                 left.release()
             return

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..jit import kernel, subkernel
+from ..jit import inlined, kernel, subkernel
 from ..tile import ROWS
-from .team import ABORTED, SHARED_SIZE, TICKET, atomic_add, atomic_read
+from .team import ABORTED, TICKET, atomic_add, atomic_read
 from .training import Windows, infer, train_batches
 
 
@@ -84,7 +84,7 @@ def _mean_loss(plan, windows, step, losses, none, buffers, shared):
     return total / (len(windows.starts) * plan.horizon * plan.targets)
 
 
-@subkernel
+@inlined
 def _select(windows, first, last):
     starts, target_starts = windows.starts[first:last], windows.target_starts[first:last]
     return Windows(windows.inputs, starts, windows.targets, target_starts)
@@ -153,7 +153,9 @@ def _train_model(
 
 
 @kernel
-def train_models(plan, windows, models, first, stop, schedule, steps, buffers, team_shared):
+def train_models(
+    plan, windows, models, first, stop, schedule, steps, buffers, losses, none, shared, team_shared
+):
     """Train models ``first`` to ``stop`` - 1, those that the other threads leave.
 
     Parameters
@@ -163,15 +165,9 @@ def train_models(plan, windows, models, first, stop, schedule, steps, buffers, t
     steps : tuple of two Step
         For training and for evaluation, which keeps no tape.
     buffers : Buffers
-        Of this thread alone.
+        Of this thread alone, as ``losses`` (blocks of validation windows of a model,), ``none``
+        (0, horizon, targets) and ``shared``, of a team of one.
     """
-    shared = np.zeros(SHARED_SIZE, np.int64)
-    none = np.empty((0, plan.horizon, plan.targets), windows.inputs.dtype)
-    largest = 0
-    for k in range(len(models.limits)):
-        largest = max(largest, models.limits[k, 3] - models.limits[k, 2])
-    losses = np.empty(-(-largest // ROWS))
-
     model = first + atomic_add(team_shared, TICKET, 1)
     while model < stop:
         a, b, c, d = models.limits[model]
