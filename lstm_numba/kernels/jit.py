@@ -113,8 +113,7 @@ class KernelCache(FunctionCache):
             _warn_unwritable(error.strerror)
 
 
-# Kernels make and return no arrays, so references need not be counted.
-_OPTIONS = {"error_model": "numpy", "boundscheck": False, "_nrt": False}
+_OPTIONS = {"error_model": "numpy", "boundscheck": False}
 
 
 def kernel(function):
@@ -135,8 +134,9 @@ def entry_point(kernel, args):
     return kernel.overloads[signature].entry_point
 
 
-# A function that only kernels call: no entry from Python, compiled as part of its callers.
-subkernel = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)
+# A function that only kernels call: no entry from Python, compiled as part of its callers. It makes
+# and returns no arrays, so references need not be counted.
+subkernel = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False, **_OPTIONS)
 
 # The same, put into its callers before these are compiled. LLVM optimizes each subkernel, with all
 # that it calls, apart and again in each caller: a level less saves a second where much is called.
