@@ -41,7 +41,7 @@ For |r| <= ln(2) / 2 there are two forms of e^r:
 from numba.core import types
 from numba.extending import overload, register_jitable
 
-from .jit import subkernel
+from .parts import PART, subkernel
 from .tile import (
     Tile,
     absolute,
@@ -113,7 +113,7 @@ def _limits(x):
     """Rounding constant, ln 2 in two parts, largest |x| whose e^x is taken, where tanh is 1."""
 
 
-@overload(_limits, jit_options={"forceinline": True})
+@overload(_limits, jit_options=PART)
 def _limits_in_precision(x):
     # Adding 1.5 * 2^m (m mantissa bits) rounds to an integer, which then stands in the low bits;
     # 127 and 1023 are the bias of an exponent, see ``power_of_two``.
@@ -128,7 +128,7 @@ def _limits_in_precision(x):
     )
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _rounded(x, factor):
     """Return n = round(factor x), with the rounding constant added and without."""
     rounder = like(x, _limits(x)[0])
@@ -136,14 +136,14 @@ def _rounded(x, factor):
     return shifted, shifted - rounder
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _plus_multiple_of_ln2(x, n):
     """x + n ln 2, where the two nearly cancel"""
     _, ln2_high, ln2_low, _, _ = _limits(x)
     return fma(n, like(x, ln2_low), fma(n, like(x, ln2_high), x))
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _shifted_exp(x):
     """Return n, p with e^x = 2^n (1 + p); n with the rounding constant added."""
     shifted, n = _rounded(x, _LOG2_E)
@@ -151,26 +151,26 @@ def _shifted_exp(x):
     return shifted, fma(r * r, _expm1_rest(r), r)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _split_exp(x):
     """Return s, p with e^x = s (1 + p), for |x| up to the largest of ``_limits``."""
     shifted, p = _shifted_exp(x)
     return power_of_two(shifted), p
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _clip(x, largest):
     return at_most(at_least(x, like(x, -largest)), like(x, largest))
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _exp(x):
     """e^x; beyond the largest |x| of ``_limits`` its value there."""
     s, p = _split_exp(_clip(x, _limits(x)[3]))
     return fma(s, p, s)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _expm1(x):
     """e^x - 1"""
     s, p = _split_exp(_clip(x, _limits(x)[3]))
@@ -199,7 +199,7 @@ _r_coth = polynomial(
 )  # fmt: skip
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def sigmoid(x):
     """1 / (1 + e^-x) = (c + r) / (c + r + s (c - r)) for x = r - n ln 2"""
     x = _clip(x, _limits(x)[3])
@@ -209,7 +209,7 @@ def sigmoid(x):
     return (c + r) / fma(power_of_two(shifted), c - r, c + r)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def tanh(x):
     """(e^2x - 1) / (e^2x + 1) = (h (c + r) + r) / (h (c + r) + c) for x = n ln(2) / 2 + r >= 0
 
@@ -227,19 +227,19 @@ def tanh(x):
 # of straight lines
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _relu_slope(x):
     return where_positive(x, like(x, 1.0), like(x, 0.0))
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _ramp(x, half):
     """From 0 at -half to 1 at half. The sum first: it is exact where the ramp begins."""
     whole = like(x, half + half)
     return at_most(at_least(x + like(x, half), like(x, 0.0)), whole) / whole
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _ramp_slope(x, half):
     inside = where_positive(like(x, half) - x, like(x, 0.5 / half), like(x, 0.0))
     return where_positive(x + like(x, half), inside, like(x, 0.0))
@@ -248,7 +248,7 @@ def _ramp_slope(x, half):
 # of one exponential
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _elu(x, scale, alpha):
     """scale (x if x > 0 else alpha (e^x - 1))"""
     zero = like(x, 0.0)
@@ -256,13 +256,13 @@ def _elu(x, scale, alpha):
     return fma(like(x, scale), above, like(x, scale * alpha) * below)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _elu_slope(x, scale, alpha):
     below = like(x, scale * alpha) * _exp(at_most(x, like(x, 0.0)))
     return where_positive(x, like(x, scale), below)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _exponential(x):
     """The square of e^(x/2): that reaches to zero and to infinity."""
     root = _exp(like(x, 0.5) * x)
@@ -285,7 +285,7 @@ _log1p_rest = polynomial(
 )  # fmt: skip
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _softplus(x):
     """max(x, 0) + log(1 + e^-|x|)"""
     u = _exp(-absolute(x))
@@ -295,20 +295,20 @@ def _softplus(x):
     return at_least(x, like(x, 0.0)) + log1p
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _softsign(x):
     # Infinity would be divided by itself; from 1e30 on the quotient is 1.
     x = _clip(x, 1e30)
     return x / (absolute(x) + like(x, 1.0))
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _softsign_slope(x):
     root = like(x, 1.0) / (absolute(x) + like(x, 1.0))
     return root * root
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _silu(x):
     """(x if x > 0 else x e^x) / (1 + e^-|x|)"""
     one, lowest = like(x, 1.0), like(x, -1.05 * _limits(x)[3])
@@ -320,7 +320,7 @@ def _silu(x):
     return where_positive(x, x, fma(x, p, x) * s * down) * r
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _silu_slope(x):
     """sigmoid(x) (1 + x sigmoid(-x))"""
     x = _clip(x, 2 * _limits(x)[3])
@@ -351,7 +351,7 @@ _tail_rest = polynomial(
 )  # fmt: skip
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _normal_tail(x):
     """Return t = |x|, q, t q, s, p with Q(t) = 1 - Phi(t) = q s (1 + p), s (1 + p) = e^(-t^2/2)."""
     one, five, minus_half = like(x, 1.0), like(x, 5.0), like(x, -0.5)
@@ -365,14 +365,14 @@ def _normal_tail(x):
     return t, g / (t + five), y * g, s, p
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _gelu(x):
     """max(x, 0) - |x| Q(|x|)"""
     _, _, tq, s, p = _normal_tail(x)
     return at_least(x, like(x, 0.0)) - fma(tq, p, tq) * s
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _gelu_slope(x):
     """Phi(x) + x phi(x)"""
     t, q, _, s, p = _normal_tail(x)

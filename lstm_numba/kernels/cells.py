@@ -16,10 +16,11 @@ from .gates import (
     sigma,
     sigma_again,
 )
+from .parts import PART
 from .tile import fma
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def lstm_cell(acts, zi, zf, zg, zo, c_prev):
     """Advance LSTM units by one step.
 
@@ -49,7 +50,7 @@ def lstm_cell(acts, zi, zf, zg, zo, c_prev):
     return kept(acts, zi, i), kept(acts, zf, f), kept(acts, zg, g), kept(acts, zo, o), c, h
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def lstm_cell_grad(acts, i, f, g, o, c_prev, c, dh, dc):
     """Pull the gradients (dh, dc) back through ``lstm_cell``.
 
@@ -71,7 +72,7 @@ def lstm_cell_grad(acts, i, f, g, o, c_prev, c, dh, dc):
     return dc * g * slope_i, dc * c_prev * slope_f, dc * i * slope_g, dh * y * slope_o, dc * f
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def lstm_peephole_cell(acts, zi, zf, zg, zo, pi, pf, po, c_prev):
     """Advance LSTM units with peepholes by one step.
 
@@ -102,7 +103,7 @@ def lstm_peephole_cell(acts, zi, zf, zg, zo, pi, pf, po, c_prev):
     return kept(acts, zi, i), kept(acts, zf, f), kept(acts, zg, g), kept(acts, zo, o), c, h
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def lstm_peephole_cell_grad(acts, i, f, g, o, pi, pf, po, c_prev, c, dh, dc):
     """Pull the gradients (dh, dc) back through ``lstm_peephole_cell``.
 
@@ -126,7 +127,7 @@ def lstm_peephole_cell_grad(acts, i, f, g, o, pi, pf, po, c_prev, c, dh, dc):
     return dzi, dzf, dzg, dzo, dc * f + dzi * pi + dzf * pf
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def lstm_coupled_cell(acts, zi, zg, zo, pi, po, c_prev):
     """Advance LSTM units with coupled input and forget gates by one step.
 
@@ -149,7 +150,7 @@ def lstm_coupled_cell(acts, zi, zg, zo, pi, po, c_prev):
     return kept(acts, zi, i), kept(acts, zg, g), kept(acts, zo, o), c, o * phi_of_state(acts, c)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def lstm_coupled_cell_grad(acts, i, g, o, pi, po, c_prev, c, dh, dc):
     """Pull the gradients (dh, dc) back through ``lstm_coupled_cell``.
 
@@ -171,7 +172,7 @@ def lstm_coupled_cell_grad(acts, i, g, o, pi, po, c_prev, c, dh, dc):
     return dzi, dc * i * slope_g, dzo, dc * (like(i, 1.0) - i) + dzi * pi
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def gru_cell(acts, zr, zz, zn, un, h_prev):
     """Advance GRU units by one step.
 
@@ -202,7 +203,7 @@ def gru_cell(acts, zr, zz, zn, un, h_prev):
     return kept(acts, zr, r), kept(acts, zz, z), kept(acts, zn, n), fma(z, h_prev - n, n)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def gru_cell_grad(acts, r, z, n, un, h_prev, dh):
     """Pull dh back through ``gru_cell``.
 
@@ -221,14 +222,14 @@ def gru_cell_grad(acts, r, z, n, un, h_prev, dh):
     return dzn * un * slope_r, dh * (h_prev - n) * slope_z, dzn, dzn * r, dh * z
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def gru_reset(acts, zr, h_prev):
     """Return what is kept of r = σ(zr), and r·h_prev: the reset gate before the product."""
     r = sigma(acts, zr)
     return kept(acts, zr, r), r * h_prev
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def gru_reset_grad(acts, r, h_prev, drh):
     """Pull the gradient of r·h_prev back through ``gru_reset``.
 
@@ -242,7 +243,7 @@ def gru_reset_grad(acts, r, h_prev, drh):
     return drh * h_prev * slope_r, drh * r
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def gru_reset_before_cell(acts, zz, zn, h_prev):
     """Advance GRU units by one step, after ``gru_reset``.
 
@@ -260,7 +261,7 @@ def gru_reset_before_cell(acts, zz, zn, h_prev):
     return kept(acts, zz, z), kept(acts, zn, n), fma(z, h_prev - n, n)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def gru_reset_before_cell_grad(acts, z, n, h_prev, dh):
     """Pull dh back through ``gru_reset_before_cell``.
 
@@ -276,14 +277,14 @@ def gru_reset_before_cell_grad(acts, z, n, h_prev, dh):
     return dh * (h_prev - n) * slope_z, dh * (like(n, 1.0) - z) * slope_n, dh * z
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def rnn_cell(acts, z):
     """Return what is kept of h, and h = φ(z), the simple recurrent unit of Elman (1990)."""
     h = phi(acts, z)
     return kept(acts, z, h), h
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def rnn_cell_grad(acts, h, dh):
     """Return dz = dh·φ'(z)."""
     h, slope = phi_again(acts, h)

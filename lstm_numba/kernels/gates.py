@@ -10,6 +10,7 @@ from typing import NamedTuple
 from numba.extending import overload, register_jitable
 
 from .activations import activate, activate_slope, like, sigmoid, tanh
+from .parts import PART
 from .tile import at_least, at_most, within
 
 
@@ -58,75 +59,75 @@ def phi_of_state_again(acts, z):
     """Return φ(z) and φ'(z) of a cell state."""
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _logistic(acts, z):
     return sigmoid(z)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _tanh(acts, z):
     return tanh(z)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _activation(acts, z, a):
     return a
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _logistic_again(acts, z):
     return z, z * (like(z, 1.0) - z)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _tanh_again(acts, z):
     return z, like(z, 1.0) - z * z
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _tanh_of_state_again(acts, z):
     y = tanh(z)
     return y, like(z, 1.0) - y * y
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _clipped(acts, z):
     return at_most(at_least(z, -acts.clip), acts.clip)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _chosen_sigma(acts, z):
     return activate(acts.gate, _clipped(acts, z))
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _chosen_phi(acts, z):
     return activate(acts.candidate, _clipped(acts, z))
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _chosen_phi_of_state(acts, z):
     return activate(acts.candidate, z)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _pre_activation(acts, z, a):
     return z
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _chosen_sigma_again(acts, z):
     a, slope = activate_slope(acts.gate, _clipped(acts, z))
     return a, slope * within(z, acts.clip)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _chosen_phi_again(acts, z):
     a, slope = activate_slope(acts.candidate, _clipped(acts, z))
     return a, slope * within(z, acts.clip)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _chosen_phi_of_state_again(acts, z):
     return activate_slope(acts.candidate, z)
 
@@ -141,7 +142,7 @@ def _by_type(stub, standard, chosen):
         return standard if acts.instance_class is Standard else chosen
 
     of_stub = choose if stub.__code__.co_argcount == 2 else choose_kept
-    overload(stub, jit_options={"forceinline": True})(of_stub)
+    overload(stub, jit_options=PART)(of_stub)
 
 
 STANDARD_GATES = {

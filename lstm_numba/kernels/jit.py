@@ -27,6 +27,7 @@ from numba.core.caching import (
 )
 from numba.misc.appdirs import AppDirs
 
+from .parts import ARITHMETIC
 from .tile import VECTOR_BYTES
 
 if config.DISABLE_JIT:
@@ -113,12 +114,9 @@ class KernelCache(FunctionCache):
             _warn_unwritable(error.strerror)
 
 
-_OPTIONS = {"error_model": "numpy", "boundscheck": False}
-
-
 def kernel(function):
     """Compile a function on arrays: no interpreter, no lock, no checks, kept on disk."""
-    dispatcher = njit(nogil=True, **_OPTIONS)(function)
+    dispatcher = njit(nogil=True, **ARITHMETIC)(function)
     dispatcher._cache = KernelCache(function)
     return dispatcher
 
@@ -132,12 +130,3 @@ def entry_point(kernel, args):
     signature = tuple(typeof(arg) for arg in args)
     kernel.compile(signature)
     return kernel.overloads[signature].entry_point
-
-
-# A function that only kernels call: no entry from Python, compiled as part of its callers. It makes
-# and returns no arrays, so references need not be counted.
-subkernel = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False, **_OPTIONS)
-
-# The same, put into its callers before these are compiled. LLVM optimizes each subkernel, with all
-# that it calls, apart and again in each caller: a level less saves a second where much is called.
-inlined = njit(inline="always", **_OPTIONS)

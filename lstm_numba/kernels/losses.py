@@ -4,10 +4,12 @@ import math
 
 from numba.extending import register_jitable
 
+from .parts import PART
+
 LOSSES = {"mse": 0, "mae": 1, "huber": 2}
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def pointwise_loss(kind, delta, error):
     """Return the loss of ``error`` = output - target, and its derivative by the output.
 

@@ -32,6 +32,8 @@ from llvmlite import binding, ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic, models, overload, register_model
 
+from .parts import PART
+
 
 def _vector_bytes():
     """Return the width of the processor's vector registers in bytes."""
@@ -196,7 +198,7 @@ _FLAGS = ("contract",)
 def _bind(python_operator, instruction):
     operation = elementwise(lambda b, x, y: getattr(b, instruction)(x, y, flags=_FLAGS), 2)
 
-    @overload(python_operator)
+    @overload(python_operator, jit_options=PART)
     def on_tiles(x, y):
         if isinstance(x, Tile) or isinstance(y, Tile):
             return lambda x, y: operation(x, y)
@@ -214,7 +216,7 @@ for _operator, _instruction in (
 _negative = elementwise(lambda b, x: b.fneg(x), 1)
 
 
-@overload(operator.neg)
+@overload(operator.neg, jit_options=PART)
 def _negative_of_tile(x):
     if isinstance(x, Tile):
         return lambda x: _negative(x)

@@ -4,10 +4,11 @@ import math
 
 from numba.extending import register_jitable
 
+from .parts import PART
 from .tile import square_root
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def adam(weight, gradient, mean, square, rate, blend1, blend2, epsilon, decay):
     """Return weight, mean and square after one step of Adam with decoupled weight decay.
 
@@ -23,7 +24,7 @@ def adam(weight, gradient, mean, square, rate, blend1, blend2, epsilon, decay):
     return weight, mean, square
 
 
-@register_jitable
+@register_jitable(**PART)
 def adam_rate(learning_rate, beta1, beta2, epsilon, step):
     """Return α and ε of step 1, 2, ... such that m / (√v + ε) is the bias-corrected quotient."""
     scale = math.sqrt(1.0 - beta2**step)

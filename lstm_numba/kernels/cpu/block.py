@@ -1,6 +1,6 @@
 """One block of ROWS windows through the whole network: gather, layers, head; and back."""
 
-from ..jit import subkernel
+from ..parts import subkernel
 from ..tile import ROWS
 from .head import (
     add_known,

@@ -13,6 +13,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic, register_jitable
 
+from ..parts import PART
 from ..tile import Tile, at_least, elementwise, lanes, store
 
 # 0x7F7F7F, whose digits are all 127, less what the rounding of m and of x / m may add.
@@ -63,13 +64,13 @@ def largest_of_tile(typing_context, tile):
     return one(tile), codegen
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def scale_of(largest):
     """Return what numbers of at most this size are multiplied with, to be integers."""
     return LARGEST / at_least(largest, _TINY)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def worth_of(largest):
     """Return what a unit of the second digit is worth; not finite if ``largest`` is not."""
     return at_least(largest, _TINY) * (256.0 / LARGEST)
@@ -83,7 +84,7 @@ def _emit_power_below(builder, x):
 _power_below = elementwise(_emit_power_below, 1)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def power_below(largest):
     """Return the power of two below; infinity if ``largest`` is not finite."""
     return _power_below(at_least(largest, _TINY))
@@ -155,7 +156,7 @@ def _side_by_side(typing_context, u0, u1, u2, u3):
     return types.UniTuple(u0, 3)(u0, u0, u0, u0), codegen
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def write_digits(array, at, apart, scale, x0, x1, x2, x3):
     """Write the digits of four tiles, side by side: row after row d1, ``apart`` further d2, and d3.
 

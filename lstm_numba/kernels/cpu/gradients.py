@@ -8,7 +8,7 @@ import math
 
 from numba.extending import overload, register_jitable
 
-from ..jit import subkernel
+from ..parts import PART, subkernel
 from ..tile import ROWS, fma, lanes, load, store, zeros
 from .cell import ONE_GATE, CoupledLSTM, Gates, GRUResetBefore, PeepholeLSTM, Plain
 from .gru_reset_before import CANDIDATE, RESET_UPDATE
@@ -45,7 +45,7 @@ def _unpack_rows(gates, hidden, turn, partial, start, rows, gradient, to, part, 
                 copy(partial, at, gradient, place, min(width, hidden - j))
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _unpack_own(cell, layer, partial, gradient, part, parts):
     gates = Gates(cell.gates, cell.slots, 0, cell.gates)
     at, n = layer.partial_own, layer.own
@@ -53,7 +53,7 @@ def _unpack_own(cell, layer, partial, gradient, part, parts):
     _unpack_rows(gates, layer.hidden, 0, partial, at, n, gradient, to, part, parts)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _unpack_reset_before(cell, layer, partial, gradient, part, parts):
     """As ``cell.py`` says, the gradient of n lies apart."""
     hidden, n, at, at_n = layer.hidden, layer.own, layer.partial_own, cell.partial_n
@@ -62,7 +62,7 @@ def _unpack_reset_before(cell, layer, partial, gradient, part, parts):
     _unpack_rows(CANDIDATE, hidden, 0, partial, at_n, n, gradient, to, part, parts)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _unpack_with_peepholes(cell, layer, partial, gradient, part, parts):
     """The gradients of peepholes lie by row of a block."""
     _unpack_own(cell, layer, partial, gradient, part, parts)
@@ -86,7 +86,7 @@ def unpack_h(cell, layer, partial, gradient, part, parts):
     """Put the gradient of what a cell multiplies with h, and with c, into the weights' order."""
 
 
-@overload(unpack_h, jit_options={"forceinline": True})
+@overload(unpack_h, jit_options=PART)
 def _unpack_h(cell, layer, partial, gradient, part, parts):
     return _UNPACKS.get(cell.instance_class, _unpack_own)
 
@@ -109,7 +109,7 @@ def unpack_stage(stage, hidden, outs, partial, gradient, part, parts):
     """Put the gradient of a projection, (hidden, outs), in its place, if there is one."""
 
 
-@overload(unpack_stage, jit_options={"forceinline": True})
+@overload(unpack_stage, jit_options=PART)
 def _unpack_stage(stage, hidden, outs, partial, gradient, part, parts):
     def nothing(stage, hidden, outs, partial, gradient, part, parts):
         pass

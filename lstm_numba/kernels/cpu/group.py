@@ -9,7 +9,7 @@ and those of the weight gradients. Only the products of the inputs x stay on the
 
 from numba.extending import register_jitable
 
-from ..jit import inlined, subkernel
+from ..parts import PART, inlined, subkernel
 from ..tile import ROWS, lanes, load, spread, store, zeros
 from .amx import TILE_ROWS
 from .digits import larger_size, largest_of_tile, scale_of
@@ -36,7 +36,7 @@ from .stage import h_of_step
 # forward
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _columns_of_block(layer, block, t):
     """Return where row 0 of a block of a_h is read at step t, how far rows are apart, and how many
     columns there are."""
@@ -49,7 +49,7 @@ def _columns_of_block(layer, block, t):
     return at, layer.row, min(K, layer.units - first)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _column(work, source, packed, s):
     """One vector of columns times s."""
     return load(work, source, 0, 1, 1) * load(packed, s, 0, 1, 1)
@@ -93,7 +93,7 @@ def _write_h(unit, k, blocks, inputs, t, packed, work):
                 )
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _multiply_h(unit, layer, inputs, j, first, last, packed, work):
     """Multiply a_h with the weights of gates ``first`` to ``last`` - 1 of the units from ``j``."""
     gates, width = unit.cell.gates, lanes(work)
@@ -102,7 +102,7 @@ def _multiply_h(unit, layer, inputs, j, first, last, packed, work):
         multiply(inputs, work, unit.a_h, packed, w, work, unit.products + gate * SUMS)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _take_sums(unit, layer, inputs, j, blocks, packed, work):
     """sums = the products of all gates of the units from ``j`` on."""
     gates, width = unit.cell.gates, lanes(work)

@@ -9,8 +9,8 @@ A window is read after its last step, a segment of a stream after each: ``slot``
 steps seen, ``origin`` the row of the first step to forecast.
 """
 
-from ..jit import subkernel
 from ..losses import pointwise_loss
+from ..parts import subkernel
 from ..tile import ROWS, lanes, load, store, zeros
 from .plan import layer_at
 from .products import add_product

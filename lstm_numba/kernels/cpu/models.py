@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..jit import inlined, kernel, subkernel
+from ..jit import kernel
+from ..parts import inlined, subkernel
 from ..tile import ROWS
 from .team import ABORTED, TICKET, atomic_add, atomic_read
 from .training import Windows, infer, train_batches

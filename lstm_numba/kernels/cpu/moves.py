@@ -1,6 +1,6 @@
 """Copies between flat arrays, a vector at a time."""
 
-from ..jit import subkernel
+from ..parts import subkernel
 from ..tile import lanes, load, store
 
 

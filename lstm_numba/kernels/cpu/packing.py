@@ -2,7 +2,7 @@
 
 from numba.extending import overload, register_jitable
 
-from ..jit import inlined, subkernel
+from ..parts import PART, inlined, subkernel
 from ..tile import lanes, load, store
 from .cell import ONE_GATE, CoupledLSTM, Gates, GRUResetBefore, PeepholeLSTM, Plain
 from .gru_reset_before import CANDIDATE, RESET_UPDATE
@@ -71,7 +71,7 @@ def _pack_transposed(gates, hidden, turn, params, start, columns, packed, place,
         n += panel
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _pack_whole(cell, layer, params, packed, part, parts):
     """All gates side by side."""
     gates = Gates(cell.gates, cell.slots, 0, cell.gates)
@@ -84,7 +84,7 @@ def _pack_whole(cell, layer, params, packed, part, parts):
     _pack_transposed(gates, hidden, 0, params, h, outs, packed, layer.w_back_h, part, parts)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _pack_reset_before(cell, layer, params, packed, part, parts):
     """All gates of x, and of h: r and z, and n apart."""
     gates = Gates(cell.gates, cell.slots, 0, cell.gates)
@@ -100,7 +100,7 @@ def _pack_reset_before(cell, layer, params, packed, part, parts):
     _pack_transposed(CANDIDATE, hidden, 0, params, h, own, packed, to_rh, part, parts)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _pack_with_peepholes(cell, layer, params, packed, part, parts):
     """All gates side by side, and the peepholes; where there are none, zeros."""
     _pack_whole(cell, layer, params, packed, part, parts)
@@ -123,7 +123,7 @@ def pack_cell(cell, layer, params, packed, part, parts):
     """Pack what a cell multiplies with x and h, and with c."""
 
 
-@overload(pack_cell, jit_options={"forceinline": True})
+@overload(pack_cell, jit_options=PART)
 def _pack_cell(cell, layer, params, packed, part, parts):
     return _PACKS.get(cell.instance_class, _pack_whole)
 
@@ -140,7 +140,7 @@ def pack_stage(stage, hidden, outs, params, packed, part, parts):
     """Pack the weights of a projection, (hidden, outs), if there is one."""
 
 
-@overload(pack_stage, jit_options={"forceinline": True})
+@overload(pack_stage, jit_options=PART)
 def _pack_stage(stage, hidden, outs, params, packed, part, parts):
     def nothing(stage, hidden, outs, params, packed, part, parts):
         pass
@@ -172,7 +172,7 @@ def pack_for(unit, cell, layer, params, packed, part, parts):
     """Pack the weights of a layer for what multiplies them, the matrix unit or the vector units."""
 
 
-@overload(pack_for, jit_options={"forceinline": True})
+@overload(pack_for, jit_options=PART)
 def _pack_for(unit, cell, layer, params, packed, part, parts):
     def vector_units(unit, cell, layer, params, packed, part, parts):
         pack_layer(cell, layer, params, packed, part, parts)

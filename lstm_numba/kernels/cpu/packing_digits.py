@@ -11,7 +11,7 @@ nothing is rounded.
 
 from numba.extending import register_jitable
 
-from ..jit import subkernel
+from ..parts import PART, subkernel
 from ..tile import lanes, load_first, spread, store, zeros
 from .digits import larger_size, power_below, scale_of
 from .six_products import (
@@ -29,7 +29,7 @@ from .stack import align_stack
 _GATES = 4
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _write_row_sizes(params, source, stride, rows, packed, at):
     """Write the largest sizes in each lane of 16 rows, of which the first ``rows`` are there."""
     width = lanes(packed)
@@ -41,7 +41,7 @@ def _write_row_sizes(params, source, stride, rows, packed, at):
         store(packed, at + row * width, 0, largest)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _rows_of_block(layer, block):
     """Return where the rows of a block lie among the weights, and how many there are."""
     first, count, row = block * K, layer.below, 0
@@ -51,7 +51,7 @@ def _rows_of_block(layer, block):
     return layer.params + (row + first) * _GATES * layer.hidden, min(K, count - first)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _row(params, source, stride, k, rows, there, packed, inverse):
     """The first ``there`` numbers of row ``k`` / s, of which there are ``rows``, and zeros."""
     w = load_first(params, source + k * stride, there if k < rows else 0)

@@ -5,7 +5,7 @@ The type of the ``unit``, ``NoUnit`` or ``MatrixUnit`` (see ``matrix_unit.py``),
 
 from numba.extending import overload
 
-from ..jit import inlined
+from ..parts import PART, inlined
 from ..tile import ROWS
 from .amx import configure, release
 from .block import block_head, gather, layers_backward, reset_states
@@ -39,7 +39,7 @@ def backward_pass(unit, plan, blocks, packed, work, partial):
     """Add the gradients of all layers to ``partial``, from the tape and what the head has left."""
 
 
-@overload(begin_passes, jit_options={"forceinline": True})
+@overload(begin_passes, jit_options=PART)
 def _begin_passes(unit):
     def nothing(unit):
         pass
@@ -50,7 +50,7 @@ def _begin_passes(unit):
     return nothing if unit.instance_class is NoUnit else on_unit
 
 
-@overload(end_passes, jit_options={"forceinline": True})
+@overload(end_passes, jit_options=PART)
 def _end_passes(unit):
     def nothing(unit):
         pass
@@ -61,13 +61,13 @@ def _end_passes(unit):
     return nothing if unit.instance_class is NoUnit else on_unit
 
 
-@overload(blocks_together, jit_options={"forceinline": True})
+@overload(blocks_together, jit_options=PART)
 def _blocks_together(unit):
     together = 1 if unit.instance_class is NoUnit else GROUP
     return lambda unit: together
 
 
-@overload(start_of_block, jit_options={"forceinline": True})
+@overload(start_of_block, jit_options=PART)
 def _start_of_block(unit, b):
     def of_one(unit, b):
         return 0
@@ -78,7 +78,7 @@ def _start_of_block(unit, b):
     return of_one if unit.instance_class is NoUnit else of_group
 
 
-@overload(forward_layers)
+@overload(forward_layers, jit_options=PART)
 def _forward_layers(unit, plan, blocks, seq_len, packed, work, keep_tape):
     def block(unit, plan, blocks, seq_len, packed, work, keep_tape):
         for k in range(len(plan.layers)):
@@ -91,7 +91,7 @@ def _forward_layers(unit, plan, blocks, seq_len, packed, work, keep_tape):
     return block if unit.instance_class is NoUnit else group
 
 
-@overload(backward_pass)
+@overload(backward_pass, jit_options=PART)
 def _backward_pass(unit, plan, blocks, packed, work, partial):
     def block(unit, plan, blocks, packed, work, partial):
         layers_backward(plan, plan.seq_len, False, packed, work, partial)

@@ -2,10 +2,11 @@
 
 from numba.extending import register_jitable
 
+from ..parts import PART
 from ..tile import ROWS, fma, lanes, load, store
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def peephole(cell, layer, k, j, packed):
     """Return the ``k``-th weights of one vector of units, from unit ``j`` on, in each row."""
     return load(packed, cell.peephole_w + k * layer.units + j, 0, ROWS, 1)

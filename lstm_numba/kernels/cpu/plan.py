@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..jit import subkernel
+from ..parts import subkernel
 from ..tile import ROWS, VECTOR_BYTES
 from .cell import CELLS, BeforeStep, CoupledLSTM, GRUResetBefore, PeepholeLSTM
 from .matrix_unit import GROUP_ROWS, STEPS, NoUnit, make_matrix_unit, place_digits, runs_on_unit

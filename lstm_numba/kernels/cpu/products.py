@@ -2,11 +2,12 @@
 
 from numba.extending import overload, register_jitable
 
+from ..parts import PART
 from ..tile import ROWS, lanes, load, load_like, outer_add, store
 from .cell import InStep
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def add_product(acc, a, start, stride, step, count, w, w_start, w_step):
     """acc + sum over k < count of a[start + r stride + k step] w[w_start + k w_step + lane]"""
     for k in range(count):
@@ -14,7 +15,7 @@ def add_product(acc, a, start, stride, step, count, w, w_start, w_step):
     return acc
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def _dz_panel(acc, cell, units, work, z, packed, w, width):
     """acc + dz w for one panel of ``width`` columns; ``z`` is where the first used slot lies."""
     gates, slots = cell.gates * lanes(work), cell.slots * lanes(work)
@@ -24,7 +25,7 @@ def _dz_panel(acc, cell, units, work, z, packed, w, width):
     return acc
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def add_dz_product(cell, units, work, z, packed, w, columns, out):
     """out (ROWS, columns) += dz w_back: in panels of four, then of two and one vectors."""
     width, rows = lanes(work), cell.gates * units
@@ -45,7 +46,7 @@ def add_dz_product(cell, units, work, z, packed, w, columns, out):
         store(work, out + n, columns, acc)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def add_layer_product(acc, gates, layer, t, j, packed, work):
     """acc + [x[t], 1, h[t]] w for one vector of units, from unit ``j`` on; ``gates`` in acc."""
     width, inputs = lanes(work), layer.x + layer.own
@@ -57,7 +58,7 @@ def add_layer_product(acc, gates, layer, t, j, packed, work):
     return add_product(acc, work, own, layer.row, 1, inputs, packed, w_own, step)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def add_given_product(acc, gates, layer, t, j, packed, work):
     """As ``add_layer_product``, but only x[t] and 1 are multiplied here, the rest is given."""
     width = lanes(work)
@@ -71,7 +72,7 @@ def gate_sums(products, acc, gates, layer, t, j, packed, work):
     """acc + [x[t], 1, h[t]] w, see ``add_layer_product``, by the type of ``products``."""
 
 
-@overload(gate_sums, jit_options={"forceinline": True})
+@overload(gate_sums, jit_options=PART)
 def _gate_sums(products, acc, gates, layer, t, j, packed, work):
     def in_step(products, acc, gates, layer, t, j, packed, work):
         return add_layer_product(acc, gates, layer, t, j, packed, work)
@@ -82,7 +83,7 @@ def _gate_sums(products, acc, gates, layer, t, j, packed, work):
     return in_step if products.instance_class is InStep else before_step
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def add_weight_gradient(
     tile, cell, units, work, source, row, count, z, first, last, partial, start
 ):

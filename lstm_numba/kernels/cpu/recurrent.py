@@ -7,7 +7,7 @@ follow a step is in ``stage.py``.
 
 from numba.extending import overload
 
-from ..jit import subkernel
+from ..parts import PART, subkernel
 from ..tile import ROWS, lanes
 from . import gru, gru_reset_before, lstm, lstm_coupled, lstm_peephole, rnn
 from .cell import GRU, LSTM, CoupledLSTM, GRUResetBefore, PeepholeLSTM, SimpleRNN
@@ -66,17 +66,17 @@ def gates_of(cell, array):
     with h[t], and a tile for these."""
 
 
-@overload(step_forward, jit_options={"forceinline": True})
+@overload(step_forward, jit_options=PART)
 def _step_forward(cell, layer, t, j, packed, work, keep_tape, h_at, h_row):
     return _CELLS[cell.instance_class].step_forward
 
 
-@overload(step_backward, jit_options={"forceinline": True})
+@overload(step_backward, jit_options=PART)
 def _step_backward(cell, layer, t, j, packed, work, dh_at, dc_at, dy_at):
     return _CELLS[cell.instance_class].step_backward
 
 
-@overload(after_all_units, jit_options={"forceinline": True})
+@overload(after_all_units, jit_options=PART)
 def _after_all_units(cell, layer, t, packed, work, keep_tape, h_at, h_row):
     def nothing(cell, layer, t, packed, work, keep_tape, h_at, h_row):
         pass
@@ -84,7 +84,7 @@ def _after_all_units(cell, layer, t, packed, work, keep_tape, h_at, h_row):
     return getattr(_CELLS[cell.instance_class], "after_all_units", nothing)
 
 
-@overload(after_all_units_backward, jit_options={"forceinline": True})
+@overload(after_all_units_backward, jit_options=PART)
 def _after_all_units_backward(cell, layer, t, packed, work, dh):
     def nothing(cell, layer, t, packed, work, dh):
         pass
@@ -92,7 +92,7 @@ def _after_all_units_backward(cell, layer, t, packed, work, dh):
     return getattr(_CELLS[cell.instance_class], "after_all_units_backward", nothing)
 
 
-@overload(add_cell_gradient, jit_options={"forceinline": True})
+@overload(add_cell_gradient, jit_options=PART)
 def _add_cell_gradient(cell, layer, start, stop, work, partial):
     def nothing(cell, layer, start, stop, work, partial):
         pass
@@ -100,7 +100,7 @@ def _add_cell_gradient(cell, layer, start, stop, work, partial):
     return getattr(_CELLS[cell.instance_class], "add_cell_gradient", nothing)
 
 
-@overload(clear_row, jit_options={"forceinline": True})
+@overload(clear_row, jit_options=PART)
 def _clear_row(cell, layer, t, r, work):
     def nothing(cell, layer, t, r, work):
         pass
@@ -108,7 +108,7 @@ def _clear_row(cell, layer, t, r, work):
     return getattr(_CELLS[cell.instance_class], "clear_row", nothing)
 
 
-@overload(gates_of, jit_options={"forceinline": True})
+@overload(gates_of, jit_options=PART)
 def _gates_of(cell, array):
     return _CELLS[cell.instance_class].gates_of
 

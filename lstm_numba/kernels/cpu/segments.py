@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..jit import kernel, subkernel
+from ..jit import kernel
+from ..parts import subkernel
 from ..tile import ROWS
 from .block import layers_backward, reset_states
 from .head import (

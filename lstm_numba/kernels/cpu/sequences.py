@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..jit import kernel, subkernel
+from ..jit import kernel
+from ..parts import subkernel
 from ..tile import ROWS, VECTOR_BYTES, lanes
 from .cell import Staged
 from .gradients import add_chunks, unpack_layer

@@ -24,7 +24,7 @@ both operands keep to it: see ``group.py``.
 from numba.core import types
 from numba.extending import intrinsic, register_jitable
 
-from ..jit import subkernel
+from ..parts import PART, subkernel
 from ..tile import ROWS, lanes, load, spread, store, zeros
 from . import amx
 from .digits import larger_size, scale_of, value, worth_of, write_digits
@@ -40,7 +40,7 @@ HEAD = 2 * amx.TILE_ROWS  # scales and worths
 _SUMS, _OF_A, _OF_B = 0, 3, 6  # registers: three, three and two
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def blocks_of(n):
     """Return how many blocks of K hold ``n`` numbers."""
     return -(-n // K)
@@ -49,20 +49,20 @@ def blocks_of(n):
 # operands
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def operand_size(blocks):
     """Return how many numbers an operand takes."""
     return HEAD + blocks * BLOCK
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def write_scales(array, operand, largest):
     """Write the scales of an operand, from the largest size in each row or column."""
     store(array, operand, 0, scale_of(largest))
     store(array, operand + lanes(array), 0, worth_of(largest))
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def write_four(array, operand, block, row, scale, x0, x1, x2, x3):
     """Write a row of a block from four vectors of floats.
 
@@ -74,7 +74,7 @@ def write_four(array, operand, block, row, scale, x0, x1, x2, x3):
     write_digits(array, at, TILE, scale, x0, x1, x2, x3)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def write_row(array, operand, block, row, scale, source, distance):
     """Write a row of a block from four vectors of the same array, as ``write_four``."""
     x0, x1 = load(array, source, 0, 1, 1), load(array, source + distance, 0, 1, 1)
@@ -90,14 +90,14 @@ def _transpose_tile(array, at):
     store(array, at, width, transpose(load_square(array, at, width)))
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def transpose_block(array, operand, block):
     """From an operand b to an operand a, or back."""
     for digit in range(DIGITS):
         _transpose_tile(array, operand + HEAD + block * BLOCK + digit * TILE)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def largest_of_columns(array, at, rows):
     """Return the largest size in each column of ``rows`` vectors that lie side by side."""
     width = lanes(array)
@@ -107,7 +107,7 @@ def largest_of_columns(array, at, rows):
     return largest
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def largest_of_rows(array, at):
     """Return the largest size in each row of a tile in memory, which is transposed."""
     _transpose_tile(array, at)
@@ -167,7 +167,7 @@ def _add_block(typing_context, a_array, a, b_array, b):
     return types.void(a_array, types.intp, b_array, types.intp), codegen
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def multiply(blocks, a_array, a, b_array, b, sums_array, sums):
     """sums = a b"""
     _clear_sums()
@@ -177,7 +177,7 @@ def multiply(blocks, a_array, a, b_array, b, sums_array, sums):
     _write_sums(sums_array, sums)
 
 
-@register_jitable(forceinline=True)
+@register_jitable(**PART)
 def product(array, sums, row, a, b_array, b):
     """Return the tile of rows ``row``, ... of a product, from the sums of ``multiply``."""
     width = lanes(array)

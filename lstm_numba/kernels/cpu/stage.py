@@ -8,6 +8,7 @@ nothing.
 
 from numba.extending import overload
 
+from ..parts import PART
 from ..tile import ROWS, lanes, load, store, zeros
 from .cell import ONE_GATE, Plain
 from .products import add_dz_product, add_product, add_weight_gradient
@@ -44,7 +45,7 @@ def add_stage_gradient(stage, layer, start, stop, work, partial):
     """Add the weight gradient of the projection over steps ``start`` to ``stop`` - 1."""
 
 
-@overload(h_of_step, jit_options={"forceinline": True})
+@overload(h_of_step, jit_options=PART)
 def _h_of_step(stage, layer, t):
     def on_tape(stage, layer, t):
         return layer.tape + (t + 1) * ROWS * layer.row + layer.h, layer.row
@@ -57,7 +58,7 @@ def _h_of_step(stage, layer, t):
     return on_tape if stage.instance_class is Plain else staged
 
 
-@overload(output_of_step, jit_options={"forceinline": True})
+@overload(output_of_step, jit_options=PART)
 def _output_of_step(stage, layer, t):
     def on_tape(stage, layer, t):
         return layer.tape + (t + 1) * ROWS * layer.row + layer.h, layer.row
@@ -69,7 +70,7 @@ def _output_of_step(stage, layer, t):
     return on_tape if stage.instance_class is Plain else staged
 
 
-@overload(set_mask, jit_options={"forceinline": True})
+@overload(set_mask, jit_options=PART)
 def _set_mask(stage, layer, h_mask, n, r, work):
     def nothing(stage, layer, h_mask, n, r, work):
         pass
@@ -85,7 +86,7 @@ def _set_mask(stage, layer, h_mask, n, r, work):
     return nothing if stage.instance_class is Plain else staged
 
 
-@overload(after_step, jit_options={"forceinline": True})
+@overload(after_step, jit_options=PART)
 def _after_step(stage, layer, t, packed, work):
     def nothing(stage, layer, t, packed, work):
         pass
@@ -108,7 +109,7 @@ def _after_step(stage, layer, t, packed, work):
     return nothing if stage.instance_class is Plain else staged
 
 
-@overload(before_step_backward, jit_options={"forceinline": True})
+@overload(before_step_backward, jit_options=PART)
 def _before_step_backward(stage, layer, t, packed, work, dh, dy_t):
     def nothing(stage, layer, t, packed, work, dh, dy_t):
         return dh, dy_t
@@ -133,7 +134,7 @@ def _before_step_backward(stage, layer, t, packed, work, dh, dy_t):
     return nothing if stage.instance_class is Plain else staged
 
 
-@overload(after_step_backward, jit_options={"forceinline": True})
+@overload(after_step_backward, jit_options=PART)
 def _after_step_backward(stage, layer, work, dh):
     def nothing(stage, layer, work, dh):
         pass
@@ -147,7 +148,7 @@ def _after_step_backward(stage, layer, work, dh):
     return nothing if stage.instance_class is Plain else staged
 
 
-@overload(add_stage_gradient, jit_options={"forceinline": True})
+@overload(add_stage_gradient, jit_options=PART)
 def _add_stage_gradient(stage, layer, start, stop, work, partial):
     def nothing(stage, layer, start, stop, work, partial):
         pass

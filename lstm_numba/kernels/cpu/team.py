@@ -17,7 +17,9 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, register_jitable
+from numba.extending import intrinsic
+
+from ..parts import subkernel
 
 # Slots of the shared array, each in a cache line of its own.
 ARRIVED, TICKET, ABORTED, SHARED_SIZE = 0, 16, 32, 48
@@ -81,19 +83,19 @@ def _pause(typing_context):
 
 if sys.platform == "win32":
 
-    @register_jitable
+    @subkernel
     def _give_way():
         _pause()
 
 else:
     _sched_yield = types.ExternalFunction("sched_yield", types.int32())
 
-    @register_jitable
+    @subkernel
     def _give_way():
         _sched_yield()
 
 
-@register_jitable
+@subkernel
 def meet(shared, size):
     """Wait for all ``size`` threads: what one has written before, all see after.
 

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..jit import inlined, kernel, subkernel
+from ..jit import kernel
+from ..parts import inlined, subkernel
 from ..tile import ROWS, lanes, load, store
 from ..updates import adam, adam_rate
 from .block import block_head_backward, block_loss, write_forecast
