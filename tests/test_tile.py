@@ -14,6 +14,7 @@ from lstm_numba.kernels.tile import (
     load,
     outer_add,
     quarters,
+    quotient,
     side_by_side,
     store,
     thirds,
@@ -117,3 +118,22 @@ def test_a_square_tile_is_transposed(dtype):
     out = np.zeros((n, n), dtype)
     transposed(a.ravel(), out.ravel())
     np.testing.assert_array_equal(out, a[:, :n].T)
+
+
+@njit
+def quotients(x, y, out):
+    for k in range(0, x.size, lanes(x)):
+        store(out, k, 0, quotient(load(x, k, 0, 1, 1), load(y, k, 0, 1, 1)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_quotient_is_within_one_unit_in_the_last_place(dtype):
+    rng = np.random.default_rng(0)
+    x, y = (
+        (rng.uniform(1, 2, 1 << 16) * 2.0 ** rng.integers(-60, 60, 1 << 16)).astype(dtype)
+        for _ in range(2)
+    )
+    out = np.zeros_like(x)
+    quotients(x, y, out)
+    exact = x.astype(np.longdouble) / y
+    assert np.all(np.abs(out - exact) <= np.spacing(exact.astype(dtype)))

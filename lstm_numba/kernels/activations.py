@@ -21,9 +21,10 @@ Phi and phi are the distribution and the density of the standard normal law; s =
 k = 1.6732... are the constants of Klambauer et al. (2017). Slopes at kinks are those of torch.
 
 Every activation stays within 4 units in the last place of the exact value over the whole range of
-float32 and float64, down to the smallest normal number; gelu within 5. It saturates for large
-inputs, also at infinity, and NaN stays NaN. A slope is within 4 machine epsilons of the exact one,
-relative to the larger of the slope and 1: forms like 1 - a^2 cancel where a saturates.
+float32 and float64, down to the smallest normal number (sigmoid: to twice that where subnormal
+numbers are flushed to zero); gelu within 5. It saturates for large inputs, also at infinity, and
+NaN stays NaN. A slope is within 4 machine epsilons of the exact one, relative to the larger of the
+slope and 1: forms like 1 - a^2 cancel where a saturates.
 
 All rest on one split of the exponential (Cody & Waite, 1980):
 
@@ -51,6 +52,7 @@ from .tile import (
     fma,
     polynomial,
     power_of_two,
+    quotient,
     where_positive,
     with_sign_of,
 )
@@ -206,7 +208,7 @@ def sigmoid(x):
     shifted, n = _rounded(x, -_LOG2_E)
     r = _plus_multiple_of_ln2(x, n)
     c = _r_coth_of_half(r * r)
-    return (c + r) / fma(power_of_two(shifted), c - r, c + r)
+    return quotient(c + r, fma(power_of_two(shifted), c - r, c + r))
 
 
 @register_jitable(**PART)
@@ -221,7 +223,7 @@ def tanh(x):
     r = fma(n, like(x, -0.5 * _LN_2), size)
     c, half = _r_coth(r * r), like(x, 0.5)
     h = fma(power_of_two(shifted), half, -half)
-    return with_sign_of(fma(h, c + r, r) / fma(h, c + r, c), x)
+    return with_sign_of(quotient(fma(h, c + r, r), fma(h, c + r, c)), x)
 
 
 # of straight lines

@@ -29,6 +29,7 @@ import os
 import platform
 
 from llvmlite import binding, ir
+from numba import config
 from numba.core import cgutils, types
 from numba.extending import intrinsic, models, overload, register_model
 
@@ -54,6 +55,14 @@ VECTOR_BYTES = _vector_bytes()
 # nothing.
 _MANY_REGISTERS = VECTOR_BYTES == 64 or platform.machine().lower() in ("arm64", "aarch64")
 ROWS = 4 if _MANY_REGISTERS else 3
+
+
+# Numba can be told to compile for another processor than this one.
+_HAS_ESTIMATE = (
+    config.CPU_NAME is None
+    and config.CPU_FEATURES is None
+    and binding.get_host_cpu_features().get("avx512f", False)
+)
 
 
 class Tile(types.Type):
@@ -230,6 +239,27 @@ with_sign_of = elementwise(lambda b, x, y: b.call(_declare(b, "copysign", x.type
 # ``bound < x ? bound : x`` keeps a NaN in x, and is one instruction.
 at_most = elementwise(lambda b, x, bound: b.select(b.fcmp_ordered("<", bound, x), bound, x), 2)
 at_least = elementwise(lambda b, x, bound: b.select(b.fcmp_ordered(">", bound, x), bound, x), 2)
+
+
+def _quotient(builder, x, y):
+    if not _HAS_ESTIMATE or x.type != ir.VectorType(ir.FloatType(), 16):
+        return builder.fdiv(x, y)
+    kinds = [y.type, y.type, ir.IntType(16)]
+    signature, name = ir.FunctionType(y.type, kinds), "llvm.x86.avx512.rcp14.ps.512"
+    estimate = cgutils.get_or_insert_function(builder.module, signature, name)
+    all_lanes = ir.IntType(16)(-1)
+    reciprocal = builder.call(estimate, [y, ir.Constant(y.type, ir.Undefined), all_lanes])
+    guess, multiply_add = builder.fmul(x, reciprocal), _declare(builder, "fma", x.type, 3)
+    rest = builder.call(multiply_add, [builder.fneg(guess), y, x])
+    return builder.call(multiply_add, [rest, reciprocal, guess])
+
+
+quotient = elementwise(_quotient, 2)
+quotient.__doc__ = """x / y within one unit in the last place, where y and 1 / y are normal.
+
+AVX-512 divides sixteen floats in the time of twenty other instructions, and has an estimate of the
+reciprocal to 14 bits: one step of Newton's method, by the remainder of the quotient, takes three.
+"""
 
 square_root = elementwise(lambda b, x: b.call(_declare(b, "sqrt", x.type, 1), [x]), 1)
 
