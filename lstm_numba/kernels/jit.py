@@ -116,7 +116,7 @@ class KernelCache(FunctionCache):
 
 def kernel(function):
     """Compile a function on arrays: no interpreter, no lock, no checks, kept on disk."""
-    dispatcher = njit(nogil=True, **ARITHMETIC)(function)
+    dispatcher = njit(nogil=True, no_cfunc_wrapper=True, **ARITHMETIC)(function)
     dispatcher._cache = KernelCache(function)
     return dispatcher
 

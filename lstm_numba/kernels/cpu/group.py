@@ -9,7 +9,7 @@ and those of the weight gradients. Only the products of the inputs x stay on the
 
 from numba.extending import register_jitable
 
-from ..parts import PART, inlined, subkernel
+from ..parts import PART, subkernel
 from ..tile import ROWS, lanes, load, spread, store, zeros
 from .amx import TILE_ROWS
 from .digits import larger_size, largest_of_tile, scale_of
@@ -113,7 +113,7 @@ def _take_sums(unit, layer, inputs, j, blocks, packed, work):
             store(work, unit.sums + (row * gates + gate) * width, gates * width, sums)
 
 
-@inlined
+@subkernel
 def group_forward(unit, k, blocks, seq_len, packed, work, keep_tape):
     """Run layer ``k`` over the first ``blocks`` blocks of a group, as ``layer_forward`` does."""
     align_stack()
@@ -252,7 +252,7 @@ def _add_gradient(
                 store(partial, at, columns, acc)
 
 
-@inlined
+@subkernel
 def group_backward(plan, k, blocks, packed, work, partial, dy_given):
     """Pull gradients back through layer ``k`` for a group, as ``layers_backward`` does."""
     align_stack()

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..jit import kernel
-from ..parts import inlined, subkernel
+from ..parts import subkernel
 from ..tile import ROWS
 from .team import ABORTED, TICKET, atomic_add, atomic_read
 from .training import Windows, infer, train_batches
@@ -85,7 +85,7 @@ def _mean_loss(plan, windows, step, losses, none, buffers, shared):
     return total / (len(windows.starts) * plan.horizon * plan.targets)
 
 
-@inlined
+@subkernel
 def _select(windows, first, last):
     starts, target_starts = windows.starts[first:last], windows.target_starts[first:last]
     return Windows(windows.inputs, starts, windows.targets, target_starts)

@@ -2,7 +2,7 @@
 
 from numba.extending import overload, register_jitable
 
-from ..parts import PART, inlined, subkernel
+from ..parts import PART, subkernel
 from ..tile import lanes, load, store
 from .cell import ONE_GATE, CoupledLSTM, Gates, GRUResetBefore, PeepholeLSTM, Plain
 from .gru_reset_before import CANDIDATE, RESET_UPDATE
@@ -191,7 +191,7 @@ def _pack_for(unit, cell, layer, params, packed, part, parts):
     return vector_units if unit.instance_class is NoUnit else matrix_unit
 
 
-@inlined
+@subkernel
 def pack_weights(plan, params, packed, part, parts):
     """Do one of ``parts`` parts of the packing of a network."""
     for k in range(len(plan.layers)):

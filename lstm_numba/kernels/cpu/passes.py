@@ -5,7 +5,7 @@ The type of the ``unit``, ``NoUnit`` or ``MatrixUnit`` (see ``matrix_unit.py``),
 
 from numba.extending import overload
 
-from ..parts import PART, inlined
+from ..parts import PART, subkernel
 from ..tile import ROWS
 from .amx import configure, release
 from .block import block_head, gather, layers_backward, reset_states
@@ -104,7 +104,7 @@ def _backward_pass(unit, plan, blocks, packed, work, partial):
     return block if unit.instance_class is NoUnit else group
 
 
-@inlined
+@subkernel
 def forward_pass(plan, params, packed, windows, first, valid, work, keep_tape):
     """Forecast windows ``first`` to ``first + valid`` - 1, at most a pass; see ``block_head``."""
     blocks = -(-valid // ROWS)

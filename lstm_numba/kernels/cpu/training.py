@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..jit import kernel
-from ..parts import inlined, subkernel
+from ..parts import subkernel
 from ..tile import ROWS, lanes, load, store
 from ..updates import adam, adam_rate
 from .block import block_head_backward, block_loss, write_forecast
@@ -76,7 +76,7 @@ class Step(NamedTuple):
     tape: bool  # keep what the backward pass needs
 
 
-@inlined
+@subkernel
 def train_chunk(plan, windows, start, n, chunk, chunks, step, buffers, work, partial):
     """Take one chunk of a batch of ``n`` windows forward and back; return its sum of losses."""
     packed, rows = buffers.packed, ROWS * blocks_together(plan.unit)
@@ -96,7 +96,7 @@ def train_chunk(plan, windows, start, n, chunk, chunks, step, buffers, work, par
     return total
 
 
-@inlined
+@subkernel
 def sum_gradient(plan, chunks, buffers, rank, size, shared):
     """Put the sum of the gradients of all chunks into ``buffers.gradient``."""
     add_chunks(plan.n_partial, buffers.partials, chunks, rank, size)
