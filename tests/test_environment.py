@@ -10,7 +10,7 @@ from numba.core.caching import IndexDataCacheFile
 from scripts import ROOT, finish, run_python, start_python
 
 import lstm_numba
-from lstm_numba.kernels import jit
+from lstm_numba.kernels import jit, parts
 from lstm_numba.kernels.cpu import amx
 
 X = np.arange(4.0)
@@ -26,6 +26,19 @@ def new_kernel():
         return 2 * x
 
     return jit.kernel(double)
+
+
+def test_a_subkernel_that_returns_an_array_is_not_compiled():
+    @parts.subkernel
+    def first(pair):
+        return pair[0][1:], 1
+
+    @jit.kernel
+    def kernel(pair):
+        return first(pair)[1]
+
+    with pytest.raises(TypeError, match=r"must not return arrays, but .*first does"):
+        kernel((X, X))
 
 
 @pytest.fixture

@@ -86,12 +86,6 @@ def _mean_loss(plan, windows, step, losses, none, buffers, shared):
 
 
 @subkernel
-def _select(windows, first, last):
-    starts, target_starts = windows.starts[first:last], windows.target_starts[first:last]
-    return Windows(windows.inputs, starts, windows.targets, target_starts)
-
-
-@subkernel
 def _copy(source, target, n):
     for k in range(n):
         target[k] = source[k]
@@ -172,7 +166,9 @@ def train_models(
     model = first + atomic_add(team_shared, TICKET, 1)
     while model < stop:
         a, b, c, d = models.limits[model]
-        own, held = _select(windows, a, b), _select(windows, c, d)
+        starts, target_starts = windows.starts, windows.target_starts
+        own = Windows(windows.inputs, starts[a:b], windows.targets, target_starts[a:b])
+        held = Windows(windows.inputs, starts[c:d], windows.targets, target_starts[c:d])
         _train_model(
             plan,
             own,
