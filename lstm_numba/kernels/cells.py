@@ -58,6 +58,9 @@ def lstm_cell_grad(acts, i, f, g, o, c_prev, c, dh, dc):
         dc  ← dc + dh·o·φ'(c)
         dzi = dc·g·σ'(zi)              dzg = dc·i·φ'(zg)
         dzf = dc·c_prev·σ'(zf)         dzo = dh·y·σ'(zo)
+        dc_prev = dc·f
+
+    ``i, f, g, o`` are what ``lstm_cell`` kept; dh_prev comes after, from dz w_h^T.
 
     Returns
     -------

@@ -35,7 +35,10 @@ class _PartOfKernel(JITCodeLibrary):
 
 @register_pass(mutates_CFG=False, analysis_only=True)
 class _NothingThatIsCounted(AnalysisPass):
-    """Who is given an array thinks that its reference was counted, and would free it once more."""
+    """Refuse a subkernel that returns an array.
+
+    It does not count references, but its caller would release one.
+    """
 
     _name = "nothing_that_is_counted"
 
@@ -68,8 +71,10 @@ _APART = {
     "pipeline_class": _PartCompiler,
 }
 
-# For ``register_jitable`` and ``overload`` of Numba: small functions, put into their callers.
+# For ``register_jitable`` and ``overload`` of Numba: what is put into every caller, so that tiles
+# which it is given or returns stay in registers. The rules of arithmetic are the caller's.
 PART = _APART | {"forceinline": True}
 
-# References to arrays are not counted, which would cost a training step 3 %.
+# A function on places in arrays, which LLVM puts into its callers or not. References to arrays are
+# not counted, which would cost a training step 3 %.
 subkernel = njit(_nrt=False, **_APART, **ARITHMETIC)

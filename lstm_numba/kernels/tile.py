@@ -17,9 +17,9 @@ One vector of ``w`` serves all rows and one number of ``a`` serves all lanes, so
 and V vectors needs R + V reads for R * V multiply-adds. That ratio is the whole trick: reads are
 slower than arithmetic, and a product written with tiles is bound by arithmetic.
 
-``VECTOR_BYTES`` is the processor's (AVX-512: 64, AVX with FMA: 32, else 16), and ``ROWS`` as many
-rows as its registers hold; the environment variable ``LSTM_NUMBA_VECTOR_BYTES`` overrides the
-width.
+``VECTOR_BYTES`` is the processor's (AVX-512: 64, AVX with FMA: 32, else 16); the environment
+variable ``LSTM_NUMBA_VECTOR_BYTES`` overrides it. ``ROWS`` is 4 or 3: tiles of ROWS rows and four
+vectors, one for each gate, stay in registers. In a product for weight gradients rows are inputs.
 
 Tiles are read from and written to flat, C-ordered arrays at an index, without any check.
 """
@@ -57,7 +57,7 @@ _MANY_REGISTERS = VECTOR_BYTES == 64 or platform.machine().lower() in ("arm64", 
 ROWS = 4 if _MANY_REGISTERS else 3
 
 
-# Numba can be told to compile for another processor than this one.
+# Of 1 / y, for ``quotient``. Numba can be told to compile for another processor than this one.
 _HAS_ESTIMATE = (
     config.CPU_NAME is None
     and config.CPU_FEATURES is None
@@ -68,9 +68,9 @@ _HAS_ESTIMATE = (
 class Tile(types.Type):
     """Numba type of ``rows`` x ``vectors`` machine vectors of ``scalar``.
 
-    To LLVM a row is one vector, of ``lanes`` numbers, or where its length is no power of two as
-    many ``pieces`` as it has machine vectors: LLVM keeps a vector of another length in single
-    numbers from one turn of a loop to the next.
+    To LLVM a row of 1, 2, 4 ... vectors is one vector, a *piece* of ``lanes`` numbers; any other
+    row is as many pieces as it has machine vectors, for LLVM keeps a vector of another length in
+    single numbers from one turn of a loop to the next.
     """
 
     def __init__(self, scalar, rows, vectors):
@@ -142,7 +142,8 @@ def _index(builder, tile, start, stride, k):
 
 
 def elementwise(emit, n_args):
-    """Return an intrinsic on floats or tiles; ``emit(builder, *values)`` writes one float or row.
+    """Return an intrinsic on floats or tiles; ``emit(builder, *values)`` writes one of the
+    floats, or one piece of a row.
 
     A float beside a tile takes the tile's precision and serves all of its elements, so a literal
     never decides the precision of a tile.
@@ -257,6 +258,7 @@ def _quotient(builder, x, y):
 quotient = elementwise(_quotient, 2)
 quotient.__doc__ = """x / y within one unit in the last place, where y and 1 / y are normal.
 
+Only tiles of one vector of float32 on AVX-512 need that unit: all others are divided, as by ``/``.
 AVX-512 divides sixteen floats in the time of twenty other instructions, and has an estimate of the
 reciprocal to 14 bits: one step of Newton's method, by the remainder of the quotient, takes three.
 """
@@ -442,7 +444,7 @@ def store(typing_context, array, start, stride, tile):
 
 @intrinsic
 def outer_add(typing_context, acc, a, start, stride, w, w_start):
-    """acc[r, :] + a[start + r * stride] * w[w_start : w_start + lanes]"""
+    """acc[r, :] + a[start + r * stride] * w[w_start : w_start + length of a row of acc]"""
 
     def codegen(context, builder, signature, args):
         acc_, a_, start_, stride_, w_, w_start_ = args

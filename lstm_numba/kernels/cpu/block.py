@@ -48,7 +48,7 @@ def gather(plan, windows, first, valid, work):
 
 @subkernel
 def reset_states(plan, work):
-    """Set the initial states to zero and the ones that carry the biases."""
+    """Zero the first h and c, and write the 1 of each row that the bias is multiplied with."""
     for k in range(len(plan.layers)):
         layer = layer_at(plan, k)
         work[layer.c : layer.c + ROWS * layer.units] = 0

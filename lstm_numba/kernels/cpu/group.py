@@ -4,7 +4,11 @@ A tile of the matrix unit has 16 rows, a block has ROWS. So GROUP blocks go thro
 side: the products of a step are taken for all of them at once, then each block takes its gates and
 its cell as ``recurrent.py`` has it. Where the vector units would multiply a matrix with one block,
 here are the products of h and of what comes from below with the weights, those that go back in time
-and those of the weight gradients. Only the products of the inputs x stay on the vector units.
+and those of the weight gradients. Only the forward products of the inputs x and of the bias stay on
+the vector units.
+
+``b`` and ``blocks`` count blocks of rows; ``block``, ``inputs`` and ``steps`` count blocks of K
+numbers that are summed over, see ``six_products.py``; ``unit.block`` is a distance in ``work``.
 """
 
 from numba.extending import register_jitable
@@ -254,7 +258,7 @@ def _add_gradient(
 
 @subkernel
 def group_backward(plan, k, blocks, packed, work, partial, dy_given):
-    """Pull gradients back through layer ``k`` for a group, as ``layers_backward`` does."""
+    """Pull gradients back through layer ``k`` for a group, as ``layer_backward`` does."""
     align_stack()
     unit, cell, first = plan.unit, plan.cell, layer_of(plan.unit.layers[0, k])
     width, units, dh, dc, dy = lanes(work), first.units, plan.dh, plan.dc, plan.dy

@@ -2,7 +2,8 @@
 
 What differs from cell to cell is in a file for each, chosen by the type of the cell:
 ``step_forward``, ``step_backward`` and ``gates_of``, and what only some cells have. What may
-follow a step is in ``stage.py``.
+follow a step is in ``stage.py``. Functions without a body are names, here and in other files: when
+a kernel is compiled, ``overload`` puts the one for the types of its arguments in their place.
 """
 
 from numba.extending import overload
@@ -62,8 +63,8 @@ def clear_row(cell, layer, t, r, work):
 
 
 def gates_of(cell, array):
-    """Return a tile of ROWS rows for all gates of one vector of units, which gates are multiplied
-    with h[t], and a tile for these."""
+    """Return a tile of zeros for all gates of one vector of units, the gates whose products take
+    h[t], and a tile of zeros for those."""
 
 
 @overload(step_forward, jit_options=PART)

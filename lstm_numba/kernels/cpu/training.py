@@ -35,7 +35,7 @@ MAX_CHUNKS = 16
 
 @subkernel
 def chunks_of(n, chunk_rows=2 * ROWS):
-    """Number of chunks of a batch of ``n`` rows: at most MAX_CHUNKS, of ``chunk_rows`` or more."""
+    """Number of chunks of ``n`` rows: one for each ``chunk_rows`` begun, at most MAX_CHUNKS."""
     return min(-(-n // chunk_rows), MAX_CHUNKS)
 
 
