@@ -56,7 +56,8 @@ class _NothingThatIsCounted(AnalysisPass):
 class _PartCompiler(CompilerBase):
     def define_pipelines(self):
         state = self.state
-        state.library = _PartOfKernel(state.targetctx.codegen(), state.func_id.func_qualname)
+        name = state.func_id.func_qualname
+        state["library"] = _PartOfKernel(state.targetctx.codegen(), name)
         passes = DefaultPassBuilder.define_nopython_pipeline(state)
         passes.add_pass_after(_NothingThatIsCounted, NopythonTypeInference)
         passes.finalize()
